@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of one node, read for a backup and put back from it. Private to podnet.cni: may change in any release."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+
+LIMIT = 1024 * 1024
+"""Octets. What belongs to a pod network is far smaller; something larger is no configuration."""
+
+_PATTERN = frozenset("*?[")
+
+
+def gather(paths: Sequence[str]) -> dict[str, Any]:
+    """What is at the paths: C(files) maps a path to C(text) and C(mode) (octal), C(absent) lists paths without a file.
+
+    A path may be a pattern of the shell; a pattern that nothing fits is not in C(absent). Raises InputError for a path
+    that is not absolute, a file that is too large or no UTF-8 text, PodnetError for one that cannot be read.
+    """
+    files: dict[str, dict[str, str]] = {}
+    absent = []
+    for path in paths:
+        _check(path)
+        found = sorted(glob.glob(path)) if _PATTERN & set(path) else [path]
+        for each in found:
+            if os.path.isdir(each):
+                continue
+            state = _read(each)
+            if state is None:
+                absent.append(each)
+            else:
+                files[each] = state
+    return {"files": files, "absent": sorted(set(absent))}
+
+
+def _check(path: Any) -> None:
+    if not isinstance(path, str) or not path.startswith("/") or "\0" in path or ".." in path.split("/"):
+        raise InputError(f"{path!r} is no absolute path of a file.")
+
+
+def _read(path: str) -> dict[str, str] | None:
+    try:
+        size = os.stat(path).st_size
+    except OSError:
+        size = 0
+    if size > LIMIT:
+        raise InputError(f"{path} has {size} octets, more than the {LIMIT} of a file of the pod network. Leave it out.")
+    state = _atomic_file.observe(path)
+    if state.text is None:
+        return None
+    if "\ufffd" in state.text:
+        raise InputError(f"{path} is no UTF-8 text. Leave it out.")
+    return {"text": state.text, "mode": f"{state.mode or 0o644:04o}"}
+
+
+def restore(wanted: Mapping[str, Any], *, dry_run: bool) -> list[str]:
+    """Make the files what they were; gives what was done. C(wanted) is what gather() gave.
+
+    Raises InputError before anything is written when that is no result of gather().
+    """
+    files, absent = wanted.get("files"), wanted.get("absent")
+    if not isinstance(files, Mapping) or not isinstance(absent, (list, tuple)):
+        raise InputError("files: give what a run without files returned, with its keys files and absent.")
+    for path in [*files, *absent]:
+        _check(path)
+    modes = {path: _mode(path, state) for path, state in files.items()}
+    actions = []
+    for path in sorted(files):
+        state = _atomic_file.observe(path)
+        if (state.text, state.mode) == (files[path]["text"], modes[path]):
+            continue
+        actions.append(f"restore {path}")
+        if not dry_run:
+            _atomic_file.write(path, files[path]["text"], modes[path])
+    for path in absent:
+        # Names of a new file last: a runtime that looks meanwhile must always find one configuration.
+        if os.path.lexists(path):
+            actions.append(f"remove {path}")
+            if not dry_run:
+                _atomic_file.remove(path)
+    return actions
+
+
+def _mode(path: str, state: Any) -> int:
+    try:
+        text, mode = state["text"], int(state["mode"], 8)
+    except (KeyError, TypeError, ValueError):
+        text, mode = None, 0
+    if not isinstance(text, str) or mode != stat.S_IMODE(mode):
+        raise InputError(f"files: {path} has no text and octal mode.")
+    return mode

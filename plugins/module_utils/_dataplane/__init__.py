@@ -1,0 +1,7 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel data plane of one node: what it should hold, what it holds, and the way from one to the other.
+
+Private to podnet.cni: may change in any release.
+"""

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From config, leases and underlay to the data plane that flanneld v0.28.9 would make: one file per backend.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.backends import (
+    alloc,
+    host_gw,
+    ipip,
+    vxlan,
+    wireguard,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, networks_of
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+
+_BUILDERS = {
+    "vxlan": vxlan.build,
+    "host-gw": host_gw.build,
+    "ipip": ipip.build,
+    "wireguard": wireguard.build,
+    "alloc": alloc.build,
+}
+_LINK_NAMES = {
+    "vxlan": vxlan.link_names,
+    "ipip": ipip.link_names,
+    "wireguard": wireguard.link_names,
+}
+
+
+def check_supported(config: NetworkConfig) -> None:
+    """Raise InputError for a backend that needs flanneld's own process."""
+    if config.backend.type not in _BUILDERS:
+        raise InputError(
+            f"network config: Backend.Type {config.backend.type!r} needs a running flanneld; "
+            f"without one choose from {', '.join(sorted(_BUILDERS))}"
+        )
+
+
+def link_kind(config: NetworkConfig) -> str:
+    """The kind of the backend's links, empty for a backend that makes none."""
+    return config.backend.type if config.backend.type in _LINK_NAMES else ""
+
+
+def wants_route_lookups(config: NetworkConfig) -> bool:
+    """Whether `build` needs to know which peers are on-link (option DirectRouting)."""
+    return bool(config.backend.options.get("DirectRouting"))
+
+
+def build(
+    config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, on_link: Mapping[bytes, str]
+) -> DataPlane:
+    """What the kernel of node `own` should hold.
+
+    `on_link` maps the public IPs that are reached without a gateway to the link they are reached over; it is read
+    only where `wants_route_lookups` says so.
+    """
+    check_supported(config)
+    return _BUILDERS[config.backend.type](config, own, peers, underlay, on_link)
+
+
+def nothing(config: NetworkConfig) -> DataPlane:
+    """What the kernel should hold of this network when the node has left it: nothing."""
+    names = _LINK_NAMES[config.backend.type](config) if config.backend.type in _LINK_NAMES else ()
+    return DataPlane(config.backend.type, 0, tuple(networks_of(config).values()), link_names=names)

@@ -1,0 +1,421 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel of this host (this network namespace): read what it holds, and carry out a plan.
+
+Private to podnet.cni: may change in any release.
+
+Links and addresses are few and go through pyroute2; what there is one of per peer goes through `rtnetlink`.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import re
+import socket
+from functools import partial
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import rtnetlink, wireguard_device
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
+    AF_INET,
+    AF_INET6,
+    Address,
+    DataPlane,
+    Link,
+    contains,
+    fdb_text,
+    mac_text,
+    neighbour_text,
+    route_text,
+    to_text,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed import Observed, ObservedLink
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import LinkChange, Plan
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import (
+    HostAddress,
+    Underlay,
+    check_mtu,
+    choose,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+
+PYROUTE2_OLDEST = (0, 7, 2)
+CAP_NET_ADMIN = 12
+RT_SCOPE_UNIVERSE = 0
+IFF_UP = 1
+FAILURES_SHOWN = 5
+# The names that flanneld gives its links, under any VNI.
+_LINK_NAME = re.compile(r"flannel(?:\.\d+|-v6\.\d+|-wg|-wg-v6|\.ipip|0)\Z")
+# A deletion that finds nothing has nothing left to do.
+_GONE = (errno.ESRCH, errno.ENOENT)
+
+
+class RefusedError(PodnetError):
+    """The kernel refused some entries; everything else was carried out."""
+
+
+def check_capable(host: str) -> None:
+    """Raise InputError unless this process may change the network (CAP_NET_ADMIN)."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+        effective = next((line.split()[1] for line in status if line.startswith("CapEff:")), "0")
+    if not int(effective, 16) >> CAP_NET_ADMIN & 1:
+        raise InputError(
+            f"host {host}: user id {os.geteuid()} lacks CAP_NET_ADMIN, which programming the kernel needs; "
+            "run the task with become: true"
+        )
+
+
+def load_pyroute2(host: str) -> Any:
+    """The pyroute2 package. Raises InputError, naming the host and the remedy, when it is missing or too old."""
+    remedy = "install pyroute2 0.7.2 or newer for the interpreter of this host (Debian: python3-pyroute2)"
+    try:
+        pyroute2 = importlib.import_module("pyroute2")
+    except ImportError as error:
+        raise InputError(f"host {host}: the Python library pyroute2 is missing ({error}); {remedy}") from error
+    version = getattr(pyroute2, "__version__", "") or "unknown"
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+    if numbers and numbers < PYROUTE2_OLDEST:
+        raise InputError(f"host {host}: the Python library pyroute2 is version {version}, which is too old; {remedy}")
+    return pyroute2
+
+
+def host_address_texts() -> list[str]:
+    """All addresses of this host as texts."""
+    with rtnetlink.Connection() as connection:
+        return [to_text(seen.address) for seen in connection.addresses()]
+
+
+class Kernel:
+    """This host's kernel; a context manager. `host` is the name that errors give it."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self._pyroute2 = load_pyroute2(host)
+        self._bulk = rtnetlink.Connection()
+        self._links = self._pyroute2.IPRoute()
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._bulk.__exit__()
+        self._links.close()
+
+    def host_addresses(self) -> list[HostAddress]:
+        """All addresses of this host."""
+        names = _names()
+        return [
+            HostAddress(names.get(seen.ifindex, ""), seen.address, seen.prefixlen, seen.scope, seen.flags)
+            for seen in self._bulk.addresses()
+        ]
+
+    def underlay(self, public_ips: Sequence[bytes], interface: str | None) -> Underlay:
+        """The link under the overlay; see `underlay.choose`. Without a public IP it is the default route's link."""
+        addresses = self.host_addresses()
+        links = {name: index for index, name in _names().items()}
+        name = choose(self.host, public_ips, links, addresses, interface) or self._default_link()
+        message = self._get_link(links[name])
+        if message is None:
+            raise PodnetError(f"host {self.host}: interface {name} disappeared meanwhile; run again")
+        mtu = message.get_attr("IFLA_MTU") or 0
+        check_mtu(self.host, name, mtu)
+        return Underlay(name, links[name], mtu, tuple(address for address in addresses if address.link == name))
+
+    def _default_link(self) -> str:
+        for family in (AF_INET, AF_INET6):
+            for seen in self._bulk.routes(family, _names(), lambda _destination, length: length == 0):
+                if seen.route.link:
+                    return seen.route.link
+        raise InputError(f"host {self.host}: it has no default route to find the interface by; name one (interface)")
+
+    def check_kind(self, kind: str) -> None:
+        """Raise InputError when the kernel cannot make links of this kind. Nothing is made.
+
+        A name with a slash is refused for its own sake (EINVAL), but not before the kind has been looked up, which
+        also loads its module.
+        """
+        try:
+            self._links.link("add", ifname="podnet/cni", kind=kind)
+        except self._pyroute2.NetlinkError as error:
+            if error.code == errno.EOPNOTSUPP:
+                raise InputError(_kind_missing(self.host, kind)) from error
+
+    def on_link(self, public_ips: Sequence[bytes]) -> dict[bytes, str]:
+        """Those of the addresses that are reached without a gateway, with the link they are reached over."""
+        names = _names()
+        return {
+            address: names[index]
+            for address, (index, gateway) in zip(public_ips, self._bulk.lookup(public_ips))
+            if not gateway and index in names
+        }
+
+    def observe(self, wanted: DataPlane) -> Observed:
+        """What the kernel holds of flannel's links, and the routes inside the wanted networks on any link."""
+        names = _names()
+        observed = Observed(links=self._observe_links(names))
+        for seen in self._bulk.addresses():
+            name = names.get(seen.ifindex, "")
+            if name in observed.links and seen.scope == RT_SCOPE_UNIVERSE:
+                observed.addresses.append(Address(name, seen.address, seen.prefixlen))
+        for network in wanted.networks:
+            family = AF_INET if len(network.address) == 4 else AF_INET6
+
+            def inside(destination: bytes, _length: int, network: Any = network) -> bool:
+                return contains(network, destination)
+
+            observed.routes += self._bulk.routes(family, names, inside)
+        indexes = {link.name: observed.links[link.name].ifindex for link in wanted.links if link.name in observed.links}
+        for link in wanted.links:
+            if link.name not in indexes:
+                continue
+            for network in wanted.networks:
+                family = AF_INET if len(network.address) == 4 else AF_INET6
+                seen_here = self._bulk.neighbours(family, indexes[link.name])
+                observed.neighbours.setdefault(link.name, []).extend(seen_here)
+            if link.kind == "vxlan":
+                observed.fdb[link.name] = self._bulk.fdb(indexes[link.name])
+            elif link.kind == "wireguard":
+                observed.wireguard[link.name] = wireguard_device.read(self._pyroute2, link.name, wanted.preshared_key)
+        return observed
+
+    def overlay_links(self) -> list[Link]:
+        """The links with flannel's names, as the kernel holds them."""
+        return [seen.link for seen in self._observe_links(_names()).values()]
+
+    def _observe_links(self, names: Mapping[int, str]) -> dict[str, ObservedLink]:
+        found = {}
+        for index, name in names.items():
+            message = self._get_link(index) if _LINK_NAME.match(name) else None
+            if message is not None:
+                found[name] = _read_link(message, names)
+        return found
+
+    def _get_link(self, index: int) -> Any:
+        try:
+            return self._links.link("get", index=index)[0]
+        except self._pyroute2.NetlinkError as error:
+            if error.code != errno.ENODEV:
+                raise
+            return None
+
+    def apply(self, plan: Plan, wanted: DataPlane, private_key: bytes = b"") -> None:
+        """Carry out the plan.
+
+        Raises RefusedError, naming the entries and the kernel's reasons, when some failed but all were tried, and
+        PodnetError at once for a link or an address: without it nothing else works.
+        """
+        recreated = {link.name for link in plan.remove_links}
+        # New links first: when this kernel lacks their kind, nothing has been changed yet.
+        for link in plan.create_links:
+            if link.name not in recreated:
+                self._create(link)
+        for link in plan.remove_links:
+            self._try_link("remove", link.name, partial(self._remove, link.name))
+        for link in plan.create_links:
+            if link.name in recreated:
+                self._create(link)
+        for change in plan.change_links:
+            if change.what != "up":
+                self._change(change)
+        self._apply_addresses(plan)
+        wireguard_device.apply(self._pyroute2, plan, wanted.preshared_key, private_key)
+        self._bring_up([*plan.create_links, *[c.link for c in plan.change_links if c.what == "up"]])
+        try:
+            self._apply_entries(plan)
+        finally:
+            self._check_macs(wanted)
+
+    def _create(self, link: Link) -> None:
+        """Make a link as flannel v0.28.9 does (pkg/backend/vxlan/device.go, ipip/ipip.go, wireguard/device.go)."""
+        arguments: dict[str, Any] = {"ifname": link.name, "kind": link.kind, "mtu": link.mtu, "txqlen": 0}
+        if link.kind == "vxlan":
+            arguments.update(
+                address=mac_text(link.mac),
+                vxlan_id=link.vni,
+                vxlan_link=_index(link.underlay),
+                vxlan_learning=int(link.learning),
+            )
+            arguments["vxlan_local" if len(link.local) == 4 else "vxlan_local6"] = to_text(link.local)
+            if link.port:
+                arguments["vxlan_port"] = link.port
+            if link.gbp:
+                arguments["vxlan_gbp"] = True
+        elif link.kind == "ipip":
+            arguments.update(ipip_local=to_text(link.local), ipip_ttl=0, ipip_tos=0, ipip_pmtudisc=0, ipip_proto=0)
+        try:
+            self._links.link("add", **arguments)
+        except self._pyroute2.NetlinkError as error:
+            if error.code == errno.EOPNOTSUPP:
+                raise InputError(_kind_missing(self.host, link.kind)) from error
+            raise PodnetError(f"host {self.host}: cannot add link {link.name}: {os.strerror(error.code)}") from error
+        if link.kind == "vxlan":
+            _refuse_router_advertisements(link.name)
+
+    def _remove(self, name: str) -> None:
+        self._links.link("del", index=_index(name))
+
+    def _change(self, change: LinkChange) -> None:
+        link = change.link
+        if change.what == "accept_ra":
+            _refuse_router_advertisements(link.name)
+            return
+        arguments: dict[str, dict[str, Any]] = {
+            "address": {"address": mac_text(link.mac)},
+            "mtu": {"mtu": link.mtu},
+            "learning": {"kind": link.kind, "vxlan_learning": int(link.learning)},
+        }
+        self._try_link(f"set {change.what} of", link.name, partial(self._set, link.name, **arguments[change.what]))
+
+    def _set(self, name: str, **arguments: Any) -> None:
+        self._links.link("set", index=_index(name), **arguments)
+
+    def _bring_up(self, links: Iterable[Link]) -> None:
+        for link in links:
+            self._try_link("set up", link.name, partial(self._set, link.name, state="up"))
+
+    def _apply_addresses(self, plan: Plan) -> None:
+        for verb, word, addresses in (("del", "remove", plan.remove_addresses), ("add", "add", plan.add_addresses)):
+            for address in addresses:
+                self._try_link(
+                    f"{word} address {to_text(address.address)}/{address.prefixlen} of",
+                    address.link,
+                    partial(self._change_address, verb, address),
+                )
+
+    def _change_address(self, verb: str, address: Address) -> None:
+        text = to_text(address.address)
+        self._links.addr(verb, index=_index(address.link), address=text, prefixlen=address.prefixlen)
+
+    def _try_link(self, words: str, name: str, operation: Callable[[], Any]) -> None:
+        try:
+            operation()
+        except self._pyroute2.NetlinkError as error:
+            raise PodnetError(f"host {self.host}: cannot {words} link {name}: {os.strerror(error.code)}") from error
+
+    def _apply_entries(self, plan: Plan) -> None:
+        indexes = {name: index for index, name in _names().items()}
+        messages: list[bytes] = []
+        texts: list[tuple[str, Callable[[Any], str], Any]] = []
+        missing: set[str] = set()
+
+        def add(verb: str, encode: Callable[[Any, int], bytes], text: Callable[[Any], str], entries: Any) -> None:
+            for entry in entries:
+                index = indexes.get(entry.link)
+                if index is None:
+                    missing.add(entry.link)
+                    continue
+                messages.append(encode(entry, index))
+                texts.append((verb, text, entry))
+
+        add("remove route", rtnetlink.encode_route_deletion, route_text, plan.remove_routes)
+        add("remove neighbour", rtnetlink.encode_neighbour_deletion, neighbour_text, plan.remove_neighbours)
+        add("remove FDB entry", rtnetlink.encode_fdb_deletion, fdb_text, plan.remove_fdb)
+        removals = len(messages)
+        add("set FDB entry", rtnetlink.encode_fdb, fdb_text, plan.set_fdb)
+        add("set neighbour", rtnetlink.encode_neighbour, neighbour_text, plan.set_neighbours)
+        add("set route", rtnetlink.encode_route, route_text, plan.set_routes)
+        if missing:
+            raise PodnetError(f"host {self.host}: link {', '.join(sorted(missing))} disappeared meanwhile; run again")
+        failures = [
+            failure
+            for failure in self._bulk.send(messages)
+            if not (failure.position < removals and failure.errno in _GONE)
+        ]
+        if failures:
+            shown = []
+            for failure in failures[:FAILURES_SHOWN]:
+                verb, text, entry = texts[failure.position]
+                shown.append(f"{verb} {text(entry)}: {failure.text()}")
+            raise RefusedError(
+                f"host {self.host}: the kernel refused {len(failures)} of {len(messages)} entries: " + "; ".join(shown)
+            )
+
+    def _check_macs(self, wanted: DataPlane) -> None:
+        """Raise PodnetError when something, as a rule udev, has given a device another MAC than the lease's."""
+        for link in wanted.links:
+            if not link.mac:
+                continue
+            message = self._get_link(_index(link.name))
+            found = message.get_attr("IFLA_ADDRESS") if message is not None else None
+            if found != mac_text(link.mac):
+                raise PodnetError(
+                    f"host {self.host}: link {link.name} was given MAC {mac_text(link.mac)} but has {found}; "
+                    "something rewrites it, as systemd-udevd does unless a .link file for flannel* says "
+                    "MACAddressPolicy=none"
+                )
+
+
+def _names() -> Mapping[int, str]:
+    return dict(socket.if_nameindex())
+
+
+def _kind_missing(host: str, kind: str) -> str:
+    return (
+        f"host {host}: this kernel cannot make links of kind {kind!r}; load its module (modprobe {kind}) or choose "
+        "another backend"
+    )
+
+
+def _index(name: str) -> int:
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise PodnetError(f"link {name} disappeared meanwhile; run again") from error
+
+
+def _accept_ra_file(name: str) -> str:
+    return f"/proc/sys/net/ipv6/conf/{name}/accept_ra"
+
+
+def _refuse_router_advertisements(name: str) -> None:
+    # A kernel without IPv6 has no such file, and nothing to refuse.
+    if os.path.exists(_accept_ra_file(name)):
+        with open(_accept_ra_file(name), "w", encoding="ascii") as setting:
+            setting.write("0")
+
+
+def _accepts_ra(name: str) -> bool:
+    try:
+        with open(_accept_ra_file(name), encoding="ascii") as setting:
+            return setting.read().strip() != "0"
+    except OSError:
+        return False
+
+
+def _read_link(message: Any, names: Mapping[int, str]) -> ObservedLink:
+    name = message.get_attr("IFLA_IFNAME")
+    information = message.get_attr("IFLA_LINKINFO")
+    kind = (information.get_attr("IFLA_INFO_KIND") if information is not None else "") or ""
+    data = information.get_attr("IFLA_INFO_DATA") if information is not None else None
+    link = Link(
+        name,
+        kind,
+        message.get_attr("IFLA_MTU") or 0,
+        bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "").replace(":", "")) if kind == "vxlan" else b"",
+    )
+    strange = ""
+    if kind == "vxlan" and data is not None:
+        link = link._replace(
+            underlay=names.get(data.get_attr("IFLA_VXLAN_LINK") or 0, ""),
+            local=_packed(data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6")),
+            vni=data.get_attr("IFLA_VXLAN_ID") or 0,
+            port=data.get_attr("IFLA_VXLAN_PORT") or 0,
+            learning=bool(data.get_attr("IFLA_VXLAN_LEARNING")),
+            gbp=bool(data.get_attr("IFLA_VXLAN_GBP")),
+        )
+        if data.get_attr("IFLA_VXLAN_L2MISS"):
+            strange = "l2miss is on"
+    elif kind == "ipip" and data is not None:
+        link = link._replace(local=_packed(data.get_attr("IFLA_IPIP_LOCAL")))
+        if any(_packed(data.get_attr("IFLA_IPIP_REMOTE"))):
+            strange = "it has a remote address"
+    return ObservedLink(link, message["index"], bool(message["flags"] & IFF_UP), _accepts_ra(name), strange)
+
+
+def _packed(text: str | None) -> bytes:
+    if not text:
+        return b""
+    return socket.inet_pton(AF_INET6 if ":" in text else AF_INET, text)

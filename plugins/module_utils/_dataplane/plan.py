@@ -1,0 +1,360 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The difference between what a kernel should hold and what it holds, as ordered operations.
+
+Private to podnet.cni: may change in any release.
+
+Links come first, then stale entries go (route, neighbour, FDB entry), then drifted ones are replaced and missing
+ones added (FDB entry, neighbour, route: a route must never lead to a neighbour that the kernel would have to
+resolve). An entry that is as it should be is in no operation, so traffic to that peer is not touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Callable, Iterable, NamedTuple, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
+    PROTOCOL_BOOT,
+    PROTOCOL_KERNEL,
+    Address,
+    DataPlane,
+    FdbEntry,
+    Link,
+    Neighbour,
+    Prefix,
+    Route,
+    WireguardPeer,
+    address_text,
+    contains,
+    family_of,
+    fdb_text,
+    link_text,
+    mac_text,
+    neighbour_text,
+    peer_text,
+    route_text,
+    to_text,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed import (
+    NUD_PERMANENT,
+    Observed,
+    ObservedLink,
+    ObservedRoute,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError
+
+PROTOCOL_RA = 9
+LISTED_PER_KIND = 200
+# Kinds of links that flanneld makes under its own names; a link of another kind with such a name is a stranger's.
+OWN_KINDS = ("vxlan", "ipip", "wireguard", "tun")
+
+
+class LinkChange(NamedTuple):
+    """A property of an existing link that is set in place: `what` is mtu, learning, address, up or accept_ra."""
+
+    link: Link
+    what: str
+    before: str
+    after: str
+
+
+@dataclass
+class Plan:
+    """Operations in the order in which they are carried out; an empty plan is false."""
+
+    remove_links: list[Link] = field(default_factory=list)
+    create_links: list[Link] = field(default_factory=list)
+    change_links: list[LinkChange] = field(default_factory=list)
+    remove_addresses: list[Address] = field(default_factory=list)
+    add_addresses: list[Address] = field(default_factory=list)
+    set_wireguard: list[Link] = field(default_factory=list)
+    remove_peers: list[WireguardPeer] = field(default_factory=list)
+    set_peers: list[WireguardPeer] = field(default_factory=list)
+    remove_routes: list[Route] = field(default_factory=list)
+    remove_neighbours: list[Neighbour] = field(default_factory=list)
+    remove_fdb: list[FdbEntry] = field(default_factory=list)
+    set_fdb: list[FdbEntry] = field(default_factory=list)
+    set_neighbours: list[Neighbour] = field(default_factory=list)
+    set_routes: list[Route] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    why: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__dataclass_fields__ if name not in ("replaced", "why"))
+
+    def actions(self) -> list[str]:
+        """What the plan does, a line per operation; long lists of one kind become their count."""
+        lines: list[str] = []
+        for verb, noun, entries, text in self._steps():
+            if len(entries) > LISTED_PER_KIND:
+                lines.append(f"{verb} {len(entries)} {noun}s")
+            else:
+                lines += [f"{verb} {noun} {text(entry)}" for entry in entries]
+        return lines
+
+    def before(self) -> list[str]:
+        """What the kernel holds of the things that change, as iproute2 writes them."""
+        lines = [
+            f"{noun} {text(entry)}"
+            for verb, noun, entries, text in self._steps()
+            if verb == "remove"
+            for entry in entries
+        ]
+        lines += [f"link {change.link.name} {change.what} {change.before}" for change in self.change_links]
+        return lines + self.replaced
+
+    def after(self) -> list[str]:
+        """What the kernel shall hold of the things that change, as iproute2 writes them."""
+        lines = [
+            f"{noun} {text(entry)}"
+            for verb, noun, entries, text in self._steps()
+            if verb in ("add", "set")
+            for entry in entries
+        ]
+        return lines + [f"link {change.link.name} {change.what} {change.after}" for change in self.change_links]
+
+    def _steps(self) -> Sequence[tuple[str, str, Sequence[object], Callable[..., str]]]:
+        return (
+            ("remove", "link", self.remove_links, self._removed_link_text),
+            ("add", "link", self.create_links, link_text),
+            ("change", "link", self.change_links, _change_text),
+            ("remove", "address", self.remove_addresses, address_text),
+            ("add", "address", self.add_addresses, address_text),
+            ("configure", "wireguard device", self.set_wireguard, lambda link: f"{link.name} listen-port {link.port}"),
+            ("remove", "wireguard peer", self.remove_peers, peer_text),
+            ("set", "wireguard peer", self.set_peers, peer_text),
+            ("remove", "route", self.remove_routes, route_text),
+            ("remove", "neighbour", self.remove_neighbours, neighbour_text),
+            ("remove", "FDB entry", self.remove_fdb, fdb_text),
+            ("set", "FDB entry", self.set_fdb, fdb_text),
+            ("set", "neighbour", self.set_neighbours, neighbour_text),
+            ("set", "route", self.set_routes, route_text),
+        )
+
+    def _removed_link_text(self, link: Link) -> str:
+        return f"{link.name} ({self.why[link.name]})"
+
+
+def _change_text(change: LinkChange) -> str:
+    return f"{change.link.name} {change.what} {change.before} -> {change.after}"
+
+
+def make(wanted: DataPlane, observed: Observed) -> Plan:
+    """The operations that turn what is `observed` into what is `wanted`.
+
+    Nothing outside the wanted networks is touched, nor a link of a kind that flanneld does not make. Raises
+    ConflictError where a stranger's link stands in the way.
+    """
+    plan = Plan()
+    kept = _plan_links(plan, wanted, observed)
+    _plan_addresses(plan, wanted, observed, kept)
+    _plan_wireguard(plan, wanted, observed, kept)
+    gone = {link.name for link in plan.remove_links}
+    own = {link.name for link in wanted.links} | set(wanted.link_names)
+    _plan_routes(plan, wanted, [seen for seen in observed.routes if seen.route.link not in gone], own)
+    _plan_neighbours(plan, wanted, observed, kept)
+    _plan_fdb(plan, wanted, observed, kept)
+    return plan
+
+
+def _plan_links(plan: Plan, wanted: DataPlane, observed: Observed) -> set[str]:
+    """Plan the links; return the names of those that stay."""
+    kept = set()
+    for link in wanted.links:
+        seen = observed.links.get(link.name)
+        reason = "" if seen is None else incompatible(link, seen)
+        if seen is not None and not reason:
+            kept.add(link.name)
+            _plan_changes(plan, link, seen)
+            continue
+        if seen is not None:
+            _check_removable(link, seen)
+            plan.remove_links.append(seen.link)
+            plan.why[link.name] = reason
+        plan.create_links.append(link)
+    names = {link.name for link in wanted.links}
+    unwanted = {name: seen.link for name, seen in observed.links.items() if name not in names}
+    own = {name for name, link in unwanted.items() if link.kind in OWN_KINDS and _is_leftover(name, wanted, observed)}
+    # The IPv6 device of a pair goes along, even when its network is no longer known.
+    twins = {name for name in unwanted if name.replace("-v6", "") in own and unwanted[name].kind in OWN_KINDS}
+    for name in sorted(own | twins):
+        plan.remove_links.append(unwanted[name])
+        plan.why[name] = "left over from another backend or family" if wanted.links else "not wanted any more"
+    return kept
+
+
+def incompatible(link: Link, seen: ObservedLink) -> str:
+    """Why the existing link cannot stay, or "".
+
+    The rule is upstream's (flannel v0.28.9 pkg/backend/vxlan/device.go vxlanLinksIncompat, pkg/backend/ipip/ipip.go);
+    MAC, MTU and learning are no reason, because they are corrected in place. A wireguard device always stays.
+    """
+    have = seen.link
+    checks: tuple[tuple[str, object, object, bool], ...] = (("kind", have.kind, link.kind, True),)
+    if have.kind == link.kind == "vxlan":
+        checks = (
+            ("VNI", have.vni, link.vni, True),
+            ("underlay", have.underlay, link.underlay, bool(have.underlay)),
+            ("local address", have.local, link.local, bool(have.local)),
+            ("port", have.port, link.port, bool(have.port and link.port)),
+            ("GBP", have.gbp, link.gbp, True),
+        )
+    elif have.kind == link.kind == "ipip":
+        checks = (("local address", have.local, link.local, True),)
+    for what, old, new, compared in checks:
+        if compared and old != new:
+            return f"{what} is {_value_text(old)}, not {_value_text(new)}"
+    return seen.strange
+
+
+def _value_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return to_text(value) if value else "unset"
+    return str(value)
+
+
+def _check_removable(link: Link, seen: ObservedLink) -> None:
+    if seen.link.kind not in OWN_KINDS or (link.kind == "ipip" and seen.link.kind != "ipip"):
+        raise ConflictError(
+            f"link {link.name!r} exists and is of kind {seen.link.kind or 'unknown'!r}, not {link.kind!r}; "
+            "it is not flannel's: remove or rename it"
+        )
+
+
+def _plan_changes(plan: Plan, link: Link, seen: ObservedLink) -> None:
+    have = seen.link
+    if link.mac and have.mac != link.mac:
+        plan.change_links.append(LinkChange(link, "address", mac_text(have.mac), mac_text(link.mac)))
+    if have.mtu != link.mtu:
+        plan.change_links.append(LinkChange(link, "mtu", str(have.mtu), str(link.mtu)))
+    if link.kind == "vxlan" and have.learning != link.learning:
+        words = ("nolearning", "learning")
+        plan.change_links.append(LinkChange(link, "learning", words[have.learning], words[link.learning]))
+    if link.kind == "vxlan" and seen.accepts_ra:
+        plan.change_links.append(LinkChange(link, "accept_ra", "1", "0"))
+    if not seen.up:
+        plan.change_links.append(LinkChange(link, "up", "down", "up"))
+
+
+def _is_leftover(name: str, wanted: DataPlane, observed: Observed) -> bool:
+    """Whether a link that is not wanted served this network: by its name, its address or its routes."""
+    if name in wanted.link_names:
+        return True
+    held = [address.address for address in observed.addresses if address.link == name]
+    held += [seen.route.destination for seen in observed.routes if seen.route.link == name]
+    return any(contains(network, address) for network in wanted.networks for address in held)
+
+
+def _plan_addresses(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:
+    have = {address for address in observed.addresses if address.link in kept}
+    for address in wanted.addresses:
+        if address not in have:
+            plan.add_addresses.append(address)
+    want = set(wanted.addresses)
+    families = {(address.link, family_of(address.address)) for address in wanted.addresses}
+    for address in sorted(have - want):
+        # On an IPv6 device upstream leaves no other global address; on an IPv4 one only those of the network go.
+        foreign = not any(contains(network, address.address) for network in wanted.networks)
+        ipv6 = len(address.address) == 16 and (address.link, family_of(address.address)) in families
+        if not foreign or ipv6:
+            plan.remove_addresses.append(address)
+
+
+def _plan_wireguard(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:
+    for link in wanted.links:
+        if link.kind != "wireguard":
+            continue
+        state = observed.wireguard.get(link.name) if link.name in kept else None
+        if state is None or state.port != link.port or state.public_key != wanted.wireguard_public_key:
+            plan.set_wireguard.append(link)
+        have = {peer.public_key: peer for peer in state.peers} if state is not None else {}
+        wrong = state.wrong_psk if state is not None else frozenset()
+        want = {peer.public_key: peer for peer in wanted.wireguard_peers if peer.link == link.name}
+        plan.remove_peers += [peer for key, peer in sorted(have.items()) if key not in want]
+        plan.set_peers += [peer for key, peer in want.items() if have.get(key) != peer or key in wrong]
+
+
+def _plan_routes(plan: Plan, wanted: DataPlane, seen: Sequence[ObservedRoute], own: set[str]) -> None:
+    want = set(wanted.routes)
+    have = {item.route for item in seen if item.exact}
+    plan.set_routes = [route for route in wanted.routes if route not in have]
+    # Setting a route replaces the one with the same key, so such a one is not removed first: that would cut traffic.
+    replaceable = {_route_key(route): route for route in plan.set_routes}
+    for item in seen:
+        route = item.route
+        if item.exact and route in want:
+            continue
+        new = replaceable.pop(_route_key(route), None)
+        if new is not None and not _stands_in_the_way(route, new):
+            plan.replaced.append(f"route {route_text(route)}")
+        elif new is not None or (item.exact and _is_ours(item, wanted.networks, own)):
+            plan.remove_routes.append(route)
+
+
+def _stands_in_the_way(old: Route, new: Route) -> bool:
+    """Whether the kernel refuses `new` while `old` is there.
+
+    An IPv6 gateway that is said to be on-link must not be reachable over another device (net/ipv6/route.c
+    ip6_route_check_nh_onlink), and the old route reaches it.
+    """
+    return new.onlink and len(new.destination) == 16 and old.link != new.link
+
+
+def _route_key(route: Route) -> tuple[bytes, int, int]:
+    return route.destination, route.prefixlen, route.metric
+
+
+def _is_ours(item: ObservedRoute, networks: Iterable[Prefix], own: set[str]) -> bool:
+    """Whether a route inside the network was made for a peer, now or under another backend."""
+    route = item.route
+    if item.protocol in (PROTOCOL_KERNEL, PROTOCOL_RA):
+        return False
+    inside = [network for network in networks if contains(network, route.destination)]
+    if not inside or route.prefixlen < inside[0].length:
+        return False
+    if route.link in own:
+        return True
+    return bool(route.gateway) and item.protocol == PROTOCOL_BOOT and route.prefixlen > inside[0].length
+
+
+def _plan_neighbours(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:
+    # The kernel forgets a device's neighbours when the device's MAC changes (net/core/neighbour.c
+    # neigh_changeaddr), so they are not counted as present then.
+    flushed = {change.link.name for change in plan.change_links if change.what == "address"}
+    want = {(entry.link, entry.address): entry for entry in wanted.neighbours}
+    have = set()
+    for name in kept - flushed:
+        for seen in observed.neighbours.get(name, ()):
+            entry = want.get((name, seen.address))
+            permanent = bool(seen.state & NUD_PERMANENT)
+            if entry is not None and permanent and seen.mac == entry.mac:
+                have.add(entry)
+            elif entry is not None:
+                if permanent:
+                    plan.replaced.append(f"neighbour {neighbour_text(Neighbour(name, seen.address, seen.mac))}")
+            elif permanent and any(contains(network, seen.address) for network in wanted.networks):
+                plan.remove_neighbours.append(Neighbour(name, seen.address, seen.mac))
+    plan.set_neighbours = [entry for entry in wanted.neighbours if entry not in have]
+
+
+def _plan_fdb(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:
+    want = {(entry.link, entry.mac): entry for entry in wanted.fdb}
+    have = set()
+    vxlan = {link.name for link in wanted.links if link.kind == "vxlan"}
+    for name in kept & vxlan:
+        for seen in observed.fdb.get(name, ()):
+            # Multicast and all-zero entries are the kernel's or an administrator's; learned ones age by themselves.
+            # A unicast entry has one destination (drivers/net/vxlan/vxlan_core.c vxlan_fdb_update_existing).
+            if not seen.state & NUD_PERMANENT or not seen.address or not any(seen.mac) or seen.mac[0] & 1:
+                continue
+            entry = want.get((name, seen.mac))
+            found = FdbEntry(name, seen.mac, seen.address)
+            if entry == found and seen.plain:
+                have.add(entry)
+            elif entry is not None:
+                plan.replaced.append(f"FDB entry {fdb_text(found)}")
+            else:
+                plan.remove_fdb.append(found)
+    plan.set_fdb = list(dict.fromkeys(entry for entry in wanted.fdb if entry not in have))

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What has to be known of a host before it gets a lease.
+
+Private to podnet.cni: may change in any release.
+
+A lease is seen by every peer at once, so whatever would keep the host from programming its data plane is found before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, check_capable
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.lock import Lock
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import to_text
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile import Outcome
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import usable_address
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the host. Without a config its backend is not looked at.
+
+    `public_ips` are the packed addresses that the host must hold; none means that those of the underlay link count.
+    """
+
+    config: NetworkConfig | None
+    public_ips: tuple[bytes, ...]
+    interface: str | None
+    wireguard_key_file: str
+    lock_timeout: float
+
+
+def prepare(host: str, question: Question, check: bool) -> Outcome:
+    """Find the underlay link and its addresses, check what the backend needs, make the wireguard key if it needs one.
+
+    Raises InputError, naming the host and the remedy, when the host could not program its data plane.
+    """
+    outcome = Outcome(facts={"backend": None, "public_key": None})
+    kind = ""
+    if question.config is not None:
+        backends.check_supported(question.config)
+        outcome.facts["backend"] = question.config.backend.type
+        kind = backends.link_kind(question.config)
+    check_capable(host)
+    with Kernel(host) as kernel:
+        if kind:
+            kernel.check_kind(kind)
+        underlay = kernel.underlay(question.public_ips, question.interface)
+    outcome.facts["interface"] = underlay.name
+    for name, length in (("public_ip", 4), ("public_ipv6", 16)):
+        given = next((packed for packed in question.public_ips if len(packed) == length), b"")
+        address = given or usable_address(underlay, length)
+        outcome.facts[name] = to_text(address) if address else None
+    if kind == "wireguard":
+        _make_key(host, question, outcome, check)
+    return outcome
+
+
+def _make_key(host: str, question: Question, outcome: Outcome, check: bool) -> None:
+    path = question.wireguard_key_file
+    with Lock(host, question.lock_timeout):
+        key = keys.read(path, host)
+        if not key:
+            outcome.actions.append(f"write {path}")
+            if check:
+                # The key that the real run makes is another one.
+                return
+            key = keys.generate()
+            keys.write(path, key)
+    outcome.facts["public_key"] = keys.public_text(key)

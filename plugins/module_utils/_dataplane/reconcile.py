@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node's data plane brought to what the network config and the leases ask for.
+
+Private to podnet.cni: may change in any release.
+
+The kernel comes first, then the firewall, then the files that are replayed at boot, and the subnet file last: what
+reads it, the CNI plugin, then finds everything else in place. Removal goes the other way round.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file, _firewall, _restore, _subnet_env
+from ansible_collections.podnet.cni.plugins.module_utils._command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys, peers, plan, scale, x25519
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, RefusedError, check_capable
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.lock import Lock
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane, mac_text
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+
+SUBNET_FILE_MODE = 0o644
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for. `lease` None means that the node leaves the network."""
+
+    config: NetworkConfig
+    lease: Lease | None
+    peers: Sequence[Lease] = ()
+    where: str = "peers"
+    interface: str | None = None
+    firewall: bool = True
+    remove_firewall_leftovers: bool = False
+    ip_masq: bool = True
+    subnet_file: str = ""
+    restore_dir: str = ""
+    wireguard_key_file: str = ""
+    lock_timeout: float = 60
+
+
+@dataclass
+class Outcome:
+    """What was done, or in check mode would be: a line per operation, the difference, and what to warn about."""
+
+    actions: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
+    """Carry the request out on this host, or with `check` only say what that would do.
+
+    Raises InputError before anything is changed for a request that cannot be met, ConflictError when something that
+    is not ours is in the way, PodnetError naming what failed.
+    """
+    outcome = Outcome()
+    backends.check_supported(request.config)
+    own = checked = None
+    if request.lease is not None:
+        own = peers.read_own(request.config, request.lease)
+        checked = peers.read_peers(request.config, own, request.peers, request.where)
+        outcome.warnings += checked.warnings
+    check_capable(host)
+    with Lock(host, request.lock_timeout), Kernel(host) as kernel:
+        private_key = _private_key(host, request, own, outcome)
+        if own is None or checked is None:
+            wanted = backends.nothing(request.config)
+        else:
+            wanted = _wanted(kernel, request, own, checked.peers, outcome)
+        if private_key:
+            wanted = replace(wanted, wireguard_public_key=x25519.public_key(private_key))
+        steps = plan.make(wanted, kernel.observe(wanted))
+        for kind in sorted({link.kind for link in steps.create_links}):
+            kernel.check_kind(kind)
+        outcome.actions += steps.actions()
+        outcome.before += steps.before()
+        outcome.after += steps.after()
+        firewall_plan = _plan_firewall(request, run, outcome)
+        text = _subnet_text(request, wanted)
+        restored = _Restored(request, wanted, firewall_plan, text, outcome)
+        write_text = _plan_subnet_file(request, text, outcome)
+        obsolete = _plan_removals(request, outcome)
+        outcome.facts.update(_facts(wanted, own, checked))
+        if check:
+            return outcome
+        for path in obsolete:
+            _atomic_file.remove(path)
+        refused = _apply_steps(kernel, steps, wanted, private_key)
+        if firewall_plan:
+            _firewall.apply(run, firewall_plan)
+        restored.apply()
+        if write_text:
+            _atomic_file.write(request.subnet_file, text, SUBNET_FILE_MODE)
+    if refused is not None:
+        raise refused
+    return outcome
+
+
+def _apply_steps(kernel: Kernel, steps: plan.Plan, wanted: DataPlane, private_key: bytes) -> RefusedError | None:
+    """Apply the plan. One peer that the kernel refuses must not keep the host from getting all the rest."""
+    try:
+        if steps:
+            kernel.apply(steps, wanted, private_key)
+    except RefusedError as error:
+        return error
+    return None
+
+
+def _private_key(host: str, request: Request, own: peers.Node | None, outcome: Outcome) -> bytes:
+    """The node's wireguard key; b"" for another backend. Raises InputError unless the lease publishes it."""
+    outcome.facts["public_key"] = None
+    if request.config.backend.type != "wireguard" or own is None:
+        return b""
+    path = request.wireguard_key_file
+    key = keys.read(path, host)
+    if not key:
+        raise InputError(f"host {host}: {path} does not exist; run this module with state=prepared, then flannel_lease")
+    outcome.facts["public_key"] = keys.public_text(key)
+    for side in (own.ipv4, own.ipv6):
+        if side is not None and side.public_key != x25519.public_key(key):
+            raise InputError(
+                f"host {host}: the lease publishes another wireguard key than {path} holds; run flannel_lease with "
+                f"wireguard_public_key {outcome.facts['public_key']}"
+            )
+    return key
+
+
+def _plan_removals(request: Request, outcome: Outcome) -> list[str]:
+    """The files that a host that leaves has no use for any more, the subnet file first."""
+    if request.lease is not None:
+        return []
+    key_file = request.wireguard_key_file if request.config.backend.type == "wireguard" else ""
+    keys_left = [path for path in (key_file, f"{key_file}.psk") if key_file and os.path.exists(path)]
+    outcome.actions += [f"remove {path}" for path in keys_left]
+    return ([request.subnet_file] if request.subnet_file else []) + keys_left
+
+
+def _wanted(
+    kernel: Kernel, request: Request, own: peers.Node, nodes: Sequence[peers.Node], outcome: Outcome
+) -> DataPlane:
+    underlay = kernel.underlay(peers.public_ips(own), request.interface)
+    sides = [side for node in nodes for side in (node.ipv4, node.ipv6) if side is not None and side.public_ip]
+    public_ips = sorted({side.public_ip for side in sides})
+    on_link = kernel.on_link(public_ips) if backends.wants_route_lookups(request.config) else {}
+    wanted = backends.build(request.config, own, nodes, underlay, on_link)
+    outcome.warnings += scale.warnings(wanted, underlay, public_ips, scale.read())
+    return wanted
+
+
+def _plan_firewall(request: Request, run: Run, outcome: Outcome) -> _firewall.FirewallPlan | None:
+    if not request.firewall:
+        return None
+    want: tuple[_firewall.Table, ...] = ()
+    if request.lease is not None:
+        want = _firewall.desired(request.config, request.lease, request.ip_masq)
+    firewall_plan = _firewall.plan(want, _firewall.observe(run, want), request.remove_firewall_leftovers)
+    outcome.actions += firewall_plan.actions
+    if firewall_plan:
+        outcome.before += firewall_plan.before.splitlines()
+        outcome.after += firewall_plan.after.splitlines()
+    if firewall_plan.leftovers and not request.remove_firewall_leftovers:
+        outcome.warnings.append(
+            "flanneld left firewall rules behind, which still apply: "
+            + "; ".join(firewall_plan.leftovers)
+            + "; set remove_firewall_leftovers to remove them"
+        )
+    return firewall_plan
+
+
+class _Restored:
+    """The files that are replayed at boot: planned when made, written by `apply`."""
+
+    def __init__(
+        self,
+        request: Request,
+        wanted: DataPlane,
+        firewall_plan: _firewall.FirewallPlan | None,
+        text: str,
+        outcome: Outcome,
+    ) -> None:
+        self._directory = request.restore_dir
+        if not self._directory:
+            return
+        self._want = _restore.NOTHING
+        if request.lease is not None:
+            self._want = _restore.desired(
+                wanted,
+                firewall=firewall_plan.ruleset if firewall_plan is not None else "",
+                subnet_env=text,
+                subnet_file=request.subnet_file,
+                wireguard_key_file=request.wireguard_key_file,
+            )
+        observed = _restore.observe(self._directory, self._want.secret_path)
+        self._plan = _restore.plan(self._want, observed, self._directory)
+        outcome.actions += self._plan.actions
+        outcome.after += [f"file {os.path.join(self._directory, name)}: as above" for name in self._plan.write]
+
+    def apply(self) -> None:
+        if self._directory and self._plan:
+            _restore.apply(self._want, self._plan, self._directory)
+
+
+def _subnet_text(request: Request, wanted: DataPlane) -> str:
+    if request.lease is None or not request.subnet_file:
+        return ""
+    return _subnet_env.render(request.config, request.lease, wanted.mtu, request.ip_masq)
+
+
+def _plan_subnet_file(request: Request, text: str, outcome: Outcome) -> bool:
+    """Note what happens to the subnet file; return whether it is to be written."""
+    if not request.subnet_file:
+        return False
+    have = _atomic_file.observe(request.subnet_file)
+    if have == (_atomic_file.FileState(text, SUBNET_FILE_MODE) if text else _atomic_file.ABSENT):
+        return False
+    outcome.actions.append(f"{'write' if text else 'remove'} {request.subnet_file}")
+    for lines, content in ((outcome.before, have.text), (outcome.after, text)):
+        lines += [f"{request.subnet_file}: {line}" for line in (content or "").splitlines()]
+    return bool(text)
+
+
+def _facts(wanted: DataPlane, own: peers.Node | None, checked: peers.Checked | None) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "backend": wanted.backend,
+        "devices": [link.name for link in wanted.links],
+        "mtu": wanted.mtu or None,
+        "peers": len(checked.peers) if checked is not None else 0,
+    }
+    for name, side in (("mac", own and own.ipv4), ("ipv6_mac", own and own.ipv6)):
+        facts[name] = mac_text(side.mac) if side and side.mac else None
+    return facts

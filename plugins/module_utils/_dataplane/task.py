@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the options of flannel_dataplane to a request, and from its outcome to the module's result.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils import _network_config
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.prepare import Question
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile import Outcome, Request
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+
+PEERS_REPEATED = 50
+# Returns the network config and all leases of a store, with the name of the place for messages.
+ReadStore = Callable[[], "tuple[NetworkConfig, Sequence[Lease], str]"]
+# Returns the addresses of this host as texts.
+ReadAddresses = Callable[[], Iterable[str]]
+
+
+def request(params: Mapping[str, Any], read_store: ReadStore | None, addresses: ReadAddresses) -> Request:
+    """What the module's options ask for.
+
+    `read_store` is None unless the leases come from a store. Raises InputError for options that do not make sense,
+    ConflictError where the store has no lease for this node.
+    """
+    lease, leases, where = None, [], "peers"
+    if params["state"] != "present" or read_store is None:
+        config = _inline_config(params)
+        if params["state"] == "present":
+            lease = from_dict(_required(params, "lease"), "lease")
+            leases = [from_dict(item, f"peers[{place}]") for place, item in enumerate(params["peers"] or ())]
+    else:
+        config, every, where = read_store()
+        lease = _own_lease(params, every, addresses, where)
+        leases = [other for other in every if other is not lease]
+    return Request(
+        config=config,
+        lease=lease,
+        peers=leases,
+        where=where,
+        interface=params["interface"] or None,
+        firewall=params["firewall"] == "nftables",
+        remove_firewall_leftovers=params["remove_firewall_leftovers"],
+        ip_masq=params["ip_masq"],
+        subnet_file=params["subnet_file"] or "",
+        restore_dir=params["restore_dir"] or "",
+        wireguard_key_file=params["wireguard_key_file"],
+        lock_timeout=params["lock_timeout"],
+    )
+
+
+def question(params: Mapping[str, Any]) -> Question:
+    """What the module's options ask of the host with state=prepared. Raises InputError for wrong ones."""
+    lease = from_dict(params["lease"] or {}, "lease")
+    return Question(
+        config=_network_config.parse(params["network_config"]) if params["network_config"] else None,
+        public_ips=tuple(address.packed for address in (lease.public_ip, lease.public_ipv6) if address is not None),
+        interface=params["interface"] or None,
+        wireguard_key_file=params["wireguard_key_file"],
+        lock_timeout=params["lock_timeout"],
+    )
+
+
+def _required(params: Mapping[str, Any], name: str) -> Any:
+    if not params[name]:
+        raise InputError(f"{name} is missing; give it, or let the module read it with store=etcd")
+    return params[name]
+
+
+def _inline_config(params: Mapping[str, Any]) -> NetworkConfig:
+    return _network_config.parse(_required(params, "network_config"))
+
+
+def _own_lease(params: Mapping[str, Any], every: Sequence[Lease], addresses: ReadAddresses, where: str) -> Lease:
+    """This node's lease in the store: the one named by its subnet, else the one for an address of this host."""
+    if params["lease"]:
+        named = from_dict(params["lease"], "lease")
+        own = [one for one in every if (one.subnet, one.ipv6_subnet) == (named.subnet, named.ipv6_subnet)]
+        what = f"the subnet {named.subnet or named.ipv6_subnet}"
+    else:
+        held = set(addresses())
+        own = [one for one in every if {str(one.public_ip), str(one.public_ipv6)} & held]
+        what = "a public IP of this host"
+    if len(own) != 1:
+        found = "no lease has" if not own else f"{len(own)} leases have"
+        raise ConflictError(f"{where}: {found} {what}; allocate one with flannel_lease, or name it with lease")
+    return own[0]
+
+
+def shorten(params: dict[str, Any]) -> None:
+    """Drop a long list of peers from the options, which Ansible repeats in every result it sends back."""
+    if len(params["peers"] or ()) > PEERS_REPEATED:
+        params["peers"] = f"{len(params['peers'])} leases"
+
+
+def result(outcome: Outcome, diff: bool) -> dict[str, Any]:
+    """What the module exits with."""
+    found: dict[str, Any] = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.facts}
+    if diff:
+        found["diff"] = {
+            "before_header": "kernel and files",
+            "after_header": "kernel and files",
+            "before": "".join(f"{line}\n" for line in outcome.before),
+            "after": "".join(f"{line}\n" for line in outcome.after),
+        }
+    return found

@@ -1,0 +1,344 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read one cluster and say what its network is: the requests, in an order that keeps them few.
+
+Label- and name-narrowed requests come first; all DaemonSets are listed only when those find nothing that carries the
+pods. Never are all Pods, all ConfigMaps or any Secret asked for, and nothing is ever written.
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
+    cidr_sources,
+    cidrs,
+    health,
+    nodes,
+    objects,
+    recognisers,
+    roles,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record, sort_key
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
+    ABSENT,
+    FORBIDDEN,
+    FOUND,
+    Fetched,
+    Recogniser,
+    Snapshot,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, NotFound
+
+MODES = ("auto", "labels", "full", "namespaces")
+# Where network plugins live, for users who may not list DaemonSets of all namespaces.
+NAMESPACES = (
+    "kube-flannel",
+    "kube-system",
+    "calico-system",
+    "cilium",
+    "tigera-operator",
+    "antrea-system",
+    "ovn-kubernetes",
+    "openshift-ovn-kubernetes",
+)
+_DAEMONSETS = "/apis/apps/v1/daemonsets"
+_NODES = "/api/v1/nodes"
+_CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+# A recogniser may ask for more once the first objects are there; none needs more rounds than this.
+_ROUNDS = 3
+
+# Which plugins a distribution brings itself; what else runs there was installed by its owner.
+_BUNDLED: Mapping[str, Sequence[str]] = {
+    "rke1": ("flannel", "canal", "calico", "weave"),
+    "rke2": ("canal", "calico", "cilium", "flannel", "multus"),
+    "kubespray": ("flannel",),
+    "talos": ("flannel",),
+    "kops": ("flannel", "canal", "calico", "cilium", "kube-router", "aws-vpc-cni", "kindnet"),
+    "kind": ("kindnet",),
+    "microshift": ("ovn-kubernetes", "multus"),
+    "eks": ("aws-vpc-cni",),
+    "aks": ("azure-cni", "cilium"),
+    "gke": ("gke-dataplane-v2", "calico"),
+}
+
+
+@dataclass(frozen=True)
+class Scope:
+    """How far to look.
+
+    C(mode) is C(auto), C(labels) (never all DaemonSets), C(full) (all of them at once) or C(namespaces) (only those).
+    C(sought) names a plugin whose absence has to be certain. C(nodes) bounds how many Nodes are read.
+    """
+
+    mode: str = "auto"
+    namespaces: tuple[str, ...] = NAMESPACES
+    nodes: int = 50
+    page_size: int = 500
+    sought: str = ""
+
+
+def discover(client: KubeClient, scope: Scope, cluster: str = "") -> list[Record]:
+    """The components of one cluster, sorted; with C(sought) only those of that plugin, which may be none.
+
+    Raises the client's errors for everything but 403 and 404: those become warnings or missing evidence.
+    """
+    before = client.requests
+    reader = _Reader(client, scope)
+    records = reader.run()
+    if scope.sought:
+        records = _only(records, scope.sought, reader.snapshot)
+    for record in records:
+        record.cluster = cluster
+        record.api_calls = client.requests - before
+        record.server_version = reader.snapshot.server_version
+        record.collected_at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return sorted(records, key=sort_key)
+
+
+def _only(records: Sequence[Record], plugin: str, snapshot: Snapshot) -> list[Record]:
+    """The records of one plugin; C(unknown) instead of none where not everything could be read."""
+    found = [record for record in records if record.plugin == plugin]
+    if found or snapshot.scope != "partial":
+        return found
+    unknown = Record(plugin="unknown", scope="partial")
+    unknown.warnings = [*snapshot.warnings, f"{plugin} may be installed where this identity may not look."]
+    nodes.summarise(unknown, snapshot, ())
+    return [unknown]
+
+
+class _Reader:
+    """One run over one cluster."""
+
+    def __init__(self, client: KubeClient, scope: Scope) -> None:
+        self.client = client
+        self.scope = scope
+        self.snapshot = Snapshot(scope="namespace" if scope.mode == "namespaces" else "cluster")
+        self.known = recognisers.load_all()
+        self.listing_allowed = True
+        self._seen: set[str] = set()
+
+    def run(self) -> list[Record]:
+        self._server()
+        self._nodes()
+        self._daemonsets()
+        records = self._recognise()
+        if self._needs_all(records):
+            self._list_daemonsets({})
+            records = self._recognise()
+        records = self._with_fallback(records)
+        self._finish(records)
+        return records
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def _fetch(self, path: str) -> Fetched:
+        """GET a path once; what is absent or forbidden is an answer too."""
+        if path not in self.snapshot.objects:
+            try:
+                answer = Fetched(FOUND, self.client.get(path))
+            except NotFound:
+                answer = Fetched(ABSENT)
+            except Forbidden:
+                answer = Fetched(FORBIDDEN)
+            self.snapshot.objects[path] = answer
+        return self.snapshot.objects[path]
+
+    def _server(self) -> None:
+        self.snapshot.server_version = objects.text(self._fetch("/version").body, "gitVersion") or None
+        groups = self._fetch("/apis")
+        for group in objects.sequence(groups.body, "groups"):
+            versions = [objects.text(item, "version") for item in objects.sequence(group, "versions")]
+            self.snapshot.groups[objects.text(group, "name")] = tuple(filter(None, versions))
+        if groups.status == FORBIDDEN:
+            self._partly("The list of API groups is forbidden; custom resources of network plugins were not read.")
+
+    def _nodes(self) -> None:
+        if not self.scope.nodes:
+            return
+        try:
+            page = self.client.get(_NODES, {"limit": self.scope.nodes})
+        except Forbidden:
+            self._partly("Nodes may not be listed: their ranges, annotations and conditions are missing here.")
+            return
+        self.snapshot.nodes = [item for item in objects.sequence(page, "items") if isinstance(item, Mapping)]
+        left = objects.number(page, "metadata", "remainingItemCount")
+        self.snapshot.nodes_total = len(self.snapshot.nodes) + left
+        self._control_plane_nodes(left)
+
+    def _control_plane_nodes(self, left: int) -> None:
+        """The servers of a large k3s or rke2 cluster need not be on the first page; their annotations suffice."""
+        embedding = any(map(nodes.embeds_network, self.snapshot.nodes))
+        if left and embedding and not nodes.server_arguments(self.snapshot.nodes):
+            query = {"labelSelector": _CONTROL_PLANE_LABEL}
+            self.snapshot.servers = list(self.client.list(_NODES, query, metadata_only=True).items)
+
+    def _daemonsets(self) -> None:
+        if self.scope.mode == "namespaces":
+            self._list_namespaces()
+            return
+        if self.scope.mode == "full":
+            self._list_daemonsets({})
+            return
+        labels: dict[str, set[str]] = {}
+        for recogniser in self.known:
+            for hint in (recogniser.labels, recogniser.late_labels if self._hinted(recogniser) else {}):
+                for key, values in hint.items():
+                    labels.setdefault(key, set()).update(values)
+        queries = [{"labelSelector": f"{key} in ({','.join(sorted(labels[key]))})"} for key in sorted(labels)]
+        names = sorted({name for item in self.known if self._hinted(item) for name in item.names})
+        queries += [{"fieldSelector": f"metadata.name={name}"} for name in names]
+        # From the API server's own cache, where a selector costs it milliseconds; a consistent read may make it decode
+        # every DaemonSet. The cache may lag, but "not there" is never said on its word: the full list follows.
+        cached = {"resourceVersion": "0"} if self.scope.mode == "auto" else {}
+        for query in queries:
+            if self.listing_allowed:
+                self._list_daemonsets({**query, **cached})
+
+    def _hinted(self, recogniser: Recogniser) -> bool:
+        """Whether the API groups or a Node condition make it worthwhile to ask for a plugin that has no labels."""
+        if any(group in self.snapshot.groups for group in recogniser.api_groups):
+            return True
+        reasons = [nodes.condition(node, "NetworkUnavailable")[1] for node in self.snapshot.nodes]
+        return bool(recogniser.node_reason) and recogniser.node_reason in reasons
+
+    def _list_daemonsets(self, query: Mapping[str, Any]) -> None:
+        try:
+            self._add(self.client.list(_DAEMONSETS, query, limit=self.scope.page_size).items)
+        except Forbidden:
+            self.listing_allowed = False
+            self._partly("DaemonSets of all namespaces may not be listed; the usual namespaces were tried instead.")
+            self._list_namespaces()
+
+    def _list_namespaces(self) -> None:
+        refused = []
+        for namespace in self.scope.namespaces:
+            path = f"/apis/apps/v1/namespaces/{namespace}/daemonsets"
+            try:
+                self._add(self.client.list(path, limit=self.scope.page_size).items)
+            except Forbidden:
+                refused.append(namespace)
+        if refused:
+            self._partly(f"DaemonSets may not be listed in namespace {', '.join(refused)}.")
+
+    def _add(self, items: Sequence[Obj]) -> None:
+        for item in items:
+            key = f"{objects.namespace(item)}/{objects.name(item)}"
+            if key not in self._seen:
+                self._seen.add(key)
+                self.snapshot.daemonsets.append(item)
+
+    def _partly(self, warning: str) -> None:
+        self.snapshot.scope = "partial"
+        self.snapshot.warnings.append(warning)
+
+    # -- recognition ------------------------------------------------------------------------------------------------
+
+    def _claims(self) -> dict[str, list[Obj]]:
+        """Each DaemonSet goes to the first recogniser that knows it."""
+        claims: dict[str, list[Obj]] = {item.plugin: [] for item in self.known}
+        for daemonset in self.snapshot.daemonsets:
+            owner = next((item for item in self.known if item.match(daemonset)), None)
+            if owner is not None:
+                claims[owner.plugin].append(daemonset)
+        return claims
+
+    def _recognise(self) -> list[Record]:
+        claims = self._claims()
+        for _round in range(_ROUNDS):
+            asked = [path for item in self.known for path in item.wants(self.snapshot, claims[item.plugin])]
+            missing = [path for path in asked if path not in self.snapshot.objects]
+            for path in missing:
+                self._fetch(path)
+            if not missing:
+                break
+        found = [
+            record
+            for item in self.known
+            if not item.fallback
+            for record in item.recognise(self.snapshot, claims[item.plugin])
+        ]
+        if any(record.plugin == "canal" for record in found):
+            # Canal's own flannel writes the same annotations.
+            found = [record for record in found if record.plugin != "flannel" or record.workloads]
+        return found
+
+    def _needs_all(self, records: Sequence[Record]) -> bool:
+        """Whether labels and names were not enough to know what carries the pods, or that the sought one is absent."""
+        if self.scope.mode != "auto" or not self.listing_allowed:
+            return False
+        carrying = [item for item in records if item.role == "primary" and item.active and not item.stale_suspected]
+        if not carrying:
+            return True
+        return bool(self.scope.sought) and not any(
+            item.plugin == self.scope.sought and not item.stale_suspected for item in records
+        )
+
+    def _with_fallback(self, records: list[Record]) -> list[Record]:
+        roles.assign(records)
+        if any(record.role == "primary" for record in records):
+            return records
+        fallbacks = [item for item in self.known if item.fallback]
+        return records + [record for item in fallbacks for record in item.recognise(self.snapshot, [])]
+
+    # -- completion -------------------------------------------------------------------------------------------------
+
+    def _finish(self, records: Sequence[Record]) -> None:
+        prefixes = {item.plugin: item.node_annotations for item in self.known}
+        primary = next((record for record in records if record.role == "primary"), None)
+        if primary is not None:
+            self._complete(primary)
+        distribution = nodes.distribution(self.snapshot)
+        for record in records:
+            if primary is not None and not record.networking.service_cidrs and record.role != "leftover":
+                record.networking.service_cidrs = list(primary.networking.service_cidrs)
+            record.distribution = distribution or record.distribution
+            if record.install_method == "manifest" and record.plugin in _BUNDLED.get(record.distribution or "", ()):
+                record.install_method = "distro"
+            networking = record.networking
+            networking.ip_families = cidrs.families(networking.service_cidrs, networking.pod_cidrs)
+            nodes.summarise(record, self.snapshot, prefixes.get(record.plugin, ()))
+            if self.snapshot.scope != "cluster" and record.scope == "cluster":
+                record.scope = self.snapshot.scope
+            record.warnings.extend(self.snapshot.warnings)
+            health.judge(record)
+
+    def _complete(self, record: Record) -> None:
+        """Ask the further sources, one after the other, for what the plugin does not say."""
+        for source in cidr_sources.SOURCES:
+            wanted = [kind for kind in cidr_sources.lacking(record) if kind in source.kinds]
+            if not wanted or (source.as_pods and record.install_method == "embedded"):
+                continue
+            path = source.path(self.snapshot) if source.path else ""
+            if source.path and (not path or self._fetch(path).status != FOUND):
+                continue
+            for kind in wanted:
+                _read_source(source, record, self.snapshot, path, kind)
+        if not record.networking.pod_cidrs and record.networking.ipam != "cloud":
+            cidr_sources.from_single_node(record, self.snapshot)
+        for kind in cidr_sources.lacking(record):
+            for source in cidr_sources.SOURCES:
+                path = source.path(self.snapshot) if source.path and kind in source.kinds else ""
+                if path and self.snapshot.status(path) == FORBIDDEN:
+                    record.scope = "partial"
+                    record.warnings.append(f"The {kind} range was looked for in {path}, which may not be read.")
+
+
+def _read_source(source: cidr_sources.Source, record: Record, snapshot: Snapshot, path: str, kind: str) -> None:
+    """What a source says replaces what was only assumed; where it says nothing, the assumption stays."""
+    networking = record.networking
+    before = networking.pod_cidrs, networking.service_cidrs
+    if kind == cidr_sources.PODS:
+        networking.pod_cidrs = []
+    else:
+        networking.service_cidrs = []
+    source.read(record, snapshot, path, kind)
+    networking.pod_cidrs = networking.pod_cidrs or before[0]
+    networking.service_cidrs = networking.service_cidrs or before[1]

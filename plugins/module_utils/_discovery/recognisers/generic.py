@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The answer where no known plugin is found. Private to podnet.cni: may change in any release."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import nodes, objects
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+
+
+def match(_daemonset: Obj) -> int:
+    return 0
+
+
+def recognise(snapshot: Snapshot, _daemonsets: Sequence[Obj]) -> list[Record]:
+    """C(generic) where the cluster was read; C(unknown) where DaemonSets could not be."""
+    if snapshot.scope != "cluster":
+        record = Record(plugin="unknown")
+        record.warnings.append("Not all DaemonSets may be read: a network plugin may be installed where they may not.")
+        return [record]
+    record = Record(plugin="generic")
+    assigned = [objects.name(node) for node in snapshot.nodes if nodes.pod_cidrs(node)]
+    if assigned:
+        record.networking.ipam = "node-podcidr"
+        record.add_evidence("Node", assigned[0], "has a podCIDR", 30)
+    return [record]
+
+
+RECOGNISER = Recogniser(plugin="generic", order=100, match=match, recognise=recognise, fallback=True)

@@ -1,0 +1,203 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carries out a plan for objects, and waits for what has to be there before the next of them.
+
+A run can be told to end where it would wait long, and the next run goes on: what is done already is no change then.
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, rollout
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound, Unreachable
+from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import (
+    FIELD_MANAGER,
+    Identity,
+    Resources,
+    Step,
+    ending,
+    find,
+    plan_absent,
+    plan_present,
+    without_noise,
+)
+
+DEFINITIONS = "CustomResourceDefinitions"
+_PAUSE = 0.5
+_NAMED = 5
+
+
+class Paused(Exception):
+    """A run that ends before what it waits for is there: what that is, the seconds waited for it, what it lacks."""
+
+    def __init__(self, what: str, waited: float, lacking: str) -> None:
+        super().__init__(lacking)
+        self.what = what
+        self.waited = waited
+        self.lacking = lacking
+
+
+class Applier:
+    """Carries out a plan; C(timeout) bounds every wait, in seconds.
+
+    After C(patience) seconds of one wait, Paused is raised; None waits to the end. C(resume) maps what an earlier run
+    was waiting for to the seconds it had waited. C(done) holds the steps that were carried out.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        timeout: float,
+        *,
+        patience: float | None = None,
+        resume: Mapping[str, float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.done: list[Step] = []
+        self._client = client
+        self._resources = Resources(client)
+        self._timeout = timeout
+        self._patience = patience
+        self._resume = dict(resume or {})
+        self._sleep = sleep
+        self._pending: list[Step] = []
+
+    def apply(self, steps: Iterable[Step]) -> None:
+        """Bring the objects to the wanted state in order. Raises KubeError and Paused.
+
+        CustomResourceDefinitions that follow each other are awaited together, before anything else is applied.
+        """
+        for step in steps:
+            if step.identity.kind != crds.KIND:
+                self._definitions()
+            if step.action == "delete":
+                self._delete(step)
+            elif step.action:
+                self._apply(step)
+            if step.wanted and step.identity.kind == crds.KIND and self._to_be_awaited(step):
+                self._pending.append(step)
+            self.done.append(step)
+        self._definitions()
+
+    def _to_be_awaited(self, step: Step) -> bool:
+        return bool(step.action or crds.unaccepted(step.before) or DEFINITIONS in self._resume)
+
+    def _apply(self, step: Step) -> None:
+        path = step.path or self._path(step.identity)
+        self._client.patch(path, dict(step.wanted), "apply", field_manager=FIELD_MANAGER, force=True)
+
+    def _path(self, identity: Identity) -> str:
+        """The path of an object whose kind was made a moment ago."""
+        found = ""
+
+        def look() -> str:
+            nonlocal found
+            self._resources.forget()
+            found = self._resources.path(identity) or ""
+            return "" if found else f"{identity}: its kind is not served"
+
+        self._wait(str(identity), look, "Look at its CustomResourceDefinition.")
+        return found
+
+    def _definitions(self) -> None:
+        """Wait until objects of the kinds that were made can be used."""
+        if self._pending:
+            self._wait(DEFINITIONS, self._lacking_definitions, "Mend that; what was applied so far stays.")
+            self._resources.forget()
+
+    def _lacking_definitions(self) -> str:
+        lacking = [(step, crds.missing(self._client, step.identity.name)) for step in self._pending]
+        lacking = [(step, text) for step, text in lacking if text]
+        self._pending = [step for step, _text in lacking]
+        named = "; ".join(f"{step.identity}: {text}" for step, text in lacking[:_NAMED])
+        return named + (f"; and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else "")
+
+    def _delete(self, step: Step) -> None:
+        try:
+            self._client.delete(step.path)
+        except NotFound:
+            return
+
+    def wait(self, steps: Iterable[Step]) -> None:
+        """Wait for deleted objects to be gone and for workloads to be rolled out. Raises Unreachable and Paused."""
+        for step in steps:
+            if not step.wanted:
+                if step.action == "delete" or ending(step.before):
+                    look = functools.partial(self._not_gone, step.identity, step.path)
+                    self._wait(str(step.identity), look, "Look at its finalizers and at what it contains.")
+            elif step.identity.kind in rollout.KINDS:
+                look = functools.partial(self._not_rolled_out, step.identity, step.path or self._path(step.identity))
+                self._wait(str(step.identity), look, "Look at its pods and events, or wait longer.")
+
+    def _not_gone(self, identity: Identity, path: str) -> str:
+        item = find(self._client, path)
+        if item is None:
+            return ""
+        finalizers = [*(item["metadata"].get("finalizers") or []), *((item.get("spec") or {}).get("finalizers") or [])]
+        held = f", held up by {', '.join(map(str, finalizers))}" if finalizers else ""
+        return f"{identity} is not gone{held}"
+
+    def _not_rolled_out(self, identity: Identity, path: str) -> str:
+        lacking = rollout.missing(self._client.get(path))
+        return f"{identity} is not rolled out: {lacking}" if lacking else ""
+
+    def _wait(self, what: str, look: Callable[[], str], advice: str) -> None:
+        """Repeat a look until it says that nothing is lacking."""
+        before = self._resume.get(what, 0.0)
+        began = time.monotonic()
+        while True:
+            lacking = look()
+            if not lacking:
+                return
+            waited = time.monotonic() - began
+            if before + waited > self._timeout:
+                raise Unreachable(f"after {self._timeout:g} s: {lacking}. {advice}")
+            if self._patience is not None and waited >= self._patience:
+                raise Paused(what, before + waited, lacking)
+            self._sleep(_PAUSE)
+
+
+def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """The module kube_apply: its result. Raises InputError and KubeError."""
+    if params["wait_timeout"] <= 0:
+        raise InputError(f"wait_timeout is {params['wait_timeout']:g}: give seconds above 0.")
+    planner = plan_absent if params["state"] == "absent" else plan_present
+    steps = planner(client, params["definitions"], params["order"])
+    if check_mode:
+        return _result(steps)
+    applier = Applier(client, params["wait_timeout"], patience=params["patience"], resume=params["resume"])
+    try:
+        applier.apply(steps)
+        if params["wait"]:
+            applier.wait(steps)
+    except Paused as pause:
+        progress = {"text": f"waiting for {pause.lacking}", "resume": {pause.what: pause.waited}}
+        return {**_result(applier.done), "finished": False, "progress": progress}
+    return _result(steps)
+
+
+def _result(steps: Sequence[Step]) -> dict[str, Any]:
+    changes = [step for step in steps if step.action]
+    return {
+        "changed": bool(changes),
+        "finished": True,
+        "actions": [f"{step.action} {step.identity}" for step in changes],
+        "objects": [step.to_dict() for step in steps],
+        "diff": [
+            {
+                "before_header": str(step.identity),
+                "after_header": str(step.identity),
+                "before": without_noise(step.before) if step.before else {},
+                "after": without_noise(step.after) if step.after else {},
+            }
+            for step in changes
+        ],
+    }

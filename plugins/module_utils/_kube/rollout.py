@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a workload's pods are all of its newest template and available, and what is missing.
+
+Private to podnet.cni: may change in any release.
+
+The rules are those of kubectl rollout status (k8s.io/kubectl pkg/polymorphichelpers/rollout_status.go).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+_STARTING = ("ContainerCreating", "PodInitializing")
+_MESSAGE = 200
+
+
+def rolled_out(item: Mapping[str, Any]) -> bool:
+    """Whether the rollout of a Deployment, StatefulSet or DaemonSet object is complete."""
+    return not missing(item)
+
+
+def missing(item: Mapping[str, Any]) -> str:
+    """What the rollout of a Deployment, StatefulSet or DaemonSet object lacks, empty when it is complete."""
+    metadata, spec, status = item.get("metadata") or {}, item.get("spec") or {}, item.get("status") or {}
+
+    def count(name: str) -> int:
+        return int(status.get(name) or 0)
+
+    if count("observedGeneration") < int(metadata.get("generation") or 0):
+        return "its controller has not seen its newest version yet"
+    if item.get("kind") == "DaemonSet":
+        wanted, updated, good = count("desiredNumberScheduled"), "updatedNumberScheduled", "numberAvailable"
+    else:
+        replicas = spec.get("replicas")
+        wanted, updated = 1 if replicas is None else int(replicas), "updatedReplicas"
+        good = "readyReplicas" if item.get("kind") == "StatefulSet" else "availableReplicas"
+    if count(updated) < wanted:
+        return f"{count(updated)} of {wanted} pods are of its newest template"
+    if count(good) < wanted:
+        return f"{count(good)} of {wanted} pods are {'ready' if good == 'readyReplicas' else 'available'}"
+    if item.get("kind") != "DaemonSet" and count("replicas") > wanted:
+        return f"{count('replicas') - wanted} old pods are still there"
+    return ""
+
+
+def pod_problem(pod: Mapping[str, Any]) -> str:
+    """Why a pod is not ready, in the words of the API; empty for one that is."""
+    status = pod.get("status") or {}
+    conditions = {each.get("type"): each for each in status.get("conditions") or []}
+    if (conditions.get("Ready") or {}).get("status") == "True":
+        return ""
+    for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        state = each.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting.get("reason") and waiting["reason"] not in _STARTING:
+            detail = str(waiting.get("message") or "no message")[:_MESSAGE]
+            return f"container {each.get('name')} is in {waiting['reason']}: {detail}"
+        if ended.get("exitCode"):
+            return f"container {each.get('name')} exited with {ended['exitCode']}: {ended.get('reason') or 'no reason'}"
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return f"it is not scheduled: {str(scheduled.get('message') or scheduled.get('reason'))[:_MESSAGE]}"
+    return "it is not ready"

@@ -1,0 +1,432 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of a host's links, ports and firewall, and of the ways between hosts.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
+    Verdict,
+    at,
+    check,
+    failed,
+    ok,
+    skipped,
+    unknown,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_network import OUR_LINK
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_system import FIREWALL_MODULES
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import (
+    OVERHEAD,
+    POD_OVERHEAD,
+    config_of,
+    families,
+    flannel_has,
+    inside,
+    interface_of,
+    is_kubernetes,
+    items,
+    links_of,
+    mappings,
+    network_of,
+    networks,
+    number,
+    own_links,
+    ports_of,
+    reason,
+    texts,
+    uses_nftables,
+)
+
+Facts = Mapping[str, Any]
+POD_LINKS = ("cni0", "cbr0", "docker0")
+
+
+@check("host.underlay", "error", "The host has a link and an address for the overlay's packets")
+def underlay(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Look at the link that flannel would choose, or that is named."""
+    found = facts.get("underlay")
+    expected = "a link that is up, with an address of each family"
+    if facts.get("links") is None:
+        yield unknown(reason(facts, "links"), expected)
+        return
+    if not isinstance(found, Mapping):
+        remedy = "Name the host's interface or public IP, and check them in the inventory."
+        yield failed(reason(facts, "underlay"), expected, remedy)
+        return
+    name = found.get("name")
+    if found.get("up") is False:
+        yield failed(f"{name} is down", expected, f"Bring {name} up, or name another interface.")
+        return
+    missing = [family for family in families(wanted) if not found.get("public_ip" if family == 4 else "public_ipv6")]
+    for family in missing:
+        remedy = f"Give {name} an IPv{family} address, or disable IPv{family} in the network config."
+        yield failed(f"{name} has no IPv{family} address", expected, remedy)
+    if not missing:
+        addresses = [found.get("public_ip"), found.get("public_ipv6") if 6 in families(wanted) else None]
+        yield ok(f"{name} with {', '.join(str(each) for each in addresses if each)}", expected)
+
+
+@check("host.range_overlap", "error", "The pod range does not overlap networks of the host")
+def range_overlap(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """An address of the pod range on the host, or a route into it that is not flannel's, takes pods' traffic away."""
+    ranges = networks(wanted)
+    if not ranges:
+        yield skipped("the network config is not known")
+        return
+    expected = f"nothing of {', '.join(str(each) for each in ranges)} but flannel's own"
+    if facts.get("links") is None:
+        yield unknown(reason(facts, "links"), expected)
+        return
+    found = False
+    for link in links_of(facts):
+        name = str(link.get("name"))
+        if OUR_LINK.match(name) or name in POD_LINKS:
+            continue
+        for address in map(interface_of, texts(link.get("addresses"))):
+            if address is not None and inside(address, ranges):
+                found = True
+                remedy = "Choose another range for pods; it must not be in use anywhere that pods have to reach."
+                yield failed(f"{name} has {address}", expected, remedy)
+    config = config_of(wanted)
+    # These backends route over the underlay's own links.
+    routed = config is not None and (
+        config.backend.type in ("host-gw", "alloc") or bool(config.backend.options.get("DirectRouting"))
+    )
+    for route in [] if routed else mappings(facts.get("routes")):
+        target = network_of(route.get("dst"))
+        if target is not None and inside(target, ranges):
+            found = True
+            remedy = f"Remove the route ({target}) if it is left over; else choose another range for pods."
+            yield failed(f"route to {target} over {route.get('dev')}", expected, remedy, severity="warning")
+    if not found:
+        yield ok("nothing overlaps", expected)
+
+
+@check("host.udp_port", "error", "The backend's UDP port is free, or held by flannel itself")
+def udp_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Tell who holds it."""
+    config = config_of(wanted)
+    if config is None:
+        yield skipped("the network config is not known")
+        return
+    ports = ports_of(wanted)
+    if not ports:
+        yield skipped(f"backend {config.backend.type} needs no UDP port")
+    for port in ports:
+        expected = f"UDP {port} is free, or flannel's"
+        held = at(facts, "ports", "udp")
+        if not isinstance(held, Mapping) or str(port) not in held:
+            yield unknown(reason(facts, "ports"), expected)
+            continue
+        holder = held[str(port)]
+        process = at(holder, "process")
+        ours = [link for link in own_links(facts) if _listens_at(link, port)]
+        strange = [link for link in links_of(facts) if link not in own_links(facts) and _listens_at(link, port)]
+        if holder is None:
+            yield ok("it is free", expected)
+        elif process in ("flanneld", "k3s", "k3s-server", "k3s-agent") or (not process and ours):
+            yield ok(f"{process or ours[0].get('name')} holds it", expected)
+        elif process:
+            remedy = f"Stop {process}, or choose another port for all hosts (Backend.Port or ListenPort)."
+            yield failed(f"{process} (pid {at(holder, 'pid')}) holds UDP {port}", expected, remedy)
+        else:
+            who = f"link {strange[0].get('name')}" if strange else "a link or tunnel of the kernel"
+            remedy = "Remove it if it is left over; else choose another port for all hosts."
+            yield failed(f"{who} holds UDP {port}", expected, remedy)
+
+
+def _listens_at(link: Mapping[str, Any], port: int) -> bool:
+    """Whether it is a vxlan link at that port. What a wireguard link listens at is not known here."""
+    if link.get("kind") == "wireguard":
+        return True
+    return link.get("kind") == "vxlan" and number(at(link, "vxlan", "port")) == port
+
+
+@check("host.udp_open", "error", "UDP packets of the backend get from host to host")
+def udp_open(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Judge the answers of other hosts' listeners.
+
+    Where the kernel's vxlan holds the port of a host nobody can listen there: then what was measured over the overlay
+    itself, between the addresses of flannel's links, decides.
+    """
+    probes = facts.get("udp_probes")
+    if not isinstance(probes, (list, tuple)):
+        yield skipped("the ways between hosts were not measured")
+        return
+    overlay = {str(each.get("target")): each for each in mappings(facts.get("overlay_probes"))}
+    for probe in mappings(probes):
+        target, port = str(probe.get("target")), probe.get("port")
+        expected = f"an answer of {target} at UDP {port}"
+        there = at(wanted, "hosts", target) or {}
+        held = any(
+            each.get("port") == port and each.get("state") == "held" for each in mappings(there.get("udp_listeners"))
+        )
+        over = overlay.get(target)
+        if probe.get("open"):
+            yield ok(f"{target} answered at UDP {port}", expected)
+        elif not held:
+            remedy = f"Open UDP {port} between the hosts: host firewall, security groups, and the hypervisor's filters."
+            error = probe.get("error") or "no answer"
+            yield failed(f"UDP {port} of {target} ({probe.get('address')}): {error}", expected, remedy)
+        elif over is None:
+            yield unknown(f"UDP {port} of {target} is held, and nothing was measured over the overlay", expected)
+        elif over.get("reachable"):
+            yield ok(f"{target} answered over the overlay", expected)
+        else:
+            remedy = (
+                f"Open UDP {port} between the hosts; then compare leases and data plane (flannel_dataplane --check)."
+            )
+            seen = f"{target} does not answer over the overlay ({over.get('address')}), whose link holds UDP {port}"
+            yield failed(seen, expected, remedy)
+
+
+@check("host.path_mtu", "error", "Packets of the overlay fit through the ways between hosts")
+def path_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Compare the largest packet that got through with the pods' MTU and what the backend puts around it."""
+    probes = facts.get("path_probes")
+    if not isinstance(probes, (list, tuple)):
+        yield skipped("the ways between hosts were not measured")
+        return
+    config = config_of(wanted)
+    pods = _pod_mtu(facts, wanted)
+    if config is None or pods is None:
+        yield skipped("the network config, or the MTU of the underlay, is not known")
+        return
+    for probe in mappings(probes):
+        target, largest = probe.get("target"), number(probe.get("largest_packet"))
+        around = _overhead(wanted, 6 if ":" in str(probe.get("address")) else 4)
+        need = _carried(facts, pods, around) + around
+        expected = f"packets of {need} octets (pods' MTU {pods}, backend {config.backend.type})"
+        if not probe.get("reachable") or not largest:
+            remedy = "Let echo requests (ICMP) through to have it measured."
+            yield unknown(f"{target} ({probe.get('address')}) does not answer echo requests", expected, remedy)
+        elif largest < need:
+            fits = int(largest) - around
+            remedy = (
+                f"Set Backend.MTU to {fits + POD_OVERHEAD.get(config.backend.type, 0)} or less"
+                if config.backend.type in ("vxlan", "wireguard")
+                else f"Set the MTU of the underlay link to {int(largest)}"
+            )
+            yield failed(
+                f"{int(largest)} octets to {target}",
+                expected,
+                f"{remedy} on all hosts, so that pods get MTU {fits}, or raise the MTU of the way between.",
+            )
+        else:
+            yield ok(f"{int(largest)} octets to {target}", expected)
+
+
+def _overhead(wanted: Facts, family: int) -> int:
+    config = config_of(wanted)
+    return OVERHEAD.get(config.backend.type, {}).get(family, 0) if config is not None else 0
+
+
+def _carried(facts: Facts, mtu: int, around: int) -> int:
+    """The largest packet of a pod that flannel's own link takes: over IPv6 it is less than the MTU that pods have."""
+    base = number(at(facts, "underlay", "mtu"))
+    return min(mtu, int(base) - around) if base else mtu
+
+
+def _pod_mtu(facts: Facts, wanted: Facts) -> int | None:
+    """The MTU that pods have or will get: that of the subnet file, or what flannel computes."""
+    written = number(at(facts, "subnet_file", "values", "FLANNEL_MTU"))
+    if written:
+        return int(written)
+    return _computed_mtu(facts, wanted)
+
+
+def _computed_mtu(facts: Facts, wanted: Facts) -> int | None:
+    config = config_of(wanted)
+    base = number(at(facts, "underlay", "mtu"))
+    if config is None or base is None:
+        return None
+    asked = number(config.backend.options.get("MTU")) if config.backend.type in ("vxlan", "wireguard") else None
+    return int(asked or base) - POD_OVERHEAD.get(config.backend.type, 0)
+
+
+@check("host.link_mtu", "warning", "The MTUs of link, subnet file and network config agree")
+def link_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """A link that exists keeps its MTU, and running pods keep theirs (flannel issue 1011)."""
+    config = config_of(wanted)
+    base = number(at(facts, "underlay", "mtu"))
+    if config is None or base is None:
+        yield skipped("the network config, or the MTU of the underlay, is not known")
+        return
+    computed = _computed_mtu(facts, wanted)
+    around = POD_OVERHEAD.get(config.backend.type, 0)
+    if computed is None or computed + around > base:
+        remedy = f"Set Backend.MTU to {base:.0f} or less, or raise the MTU of {at(facts, 'underlay', 'name')}."
+        seen = f"pods would get MTU {computed}, the link {at(facts, 'underlay', 'name')} has {base:.0f}"
+        yield failed(seen, f"at most {base - around:.0f} for pods", remedy, severity="error")
+        return
+    found = False
+    remedy = "Delete flannel's link and restart flanneld (or run podnet.cni.overlay), then restart the pods."
+    for link in own_links(facts):
+        name = str(link.get("name"))
+        fits = _carried(facts, computed, _overhead(wanted, 6 if name.startswith("flannel-v6") else 4))
+        if link.get("mtu") not in (computed, fits) and link.get("kind") in POD_OVERHEAD:
+            found = True
+            yield failed(f"{name} has MTU {link.get('mtu')}", f"MTU {fits}", remedy)
+    written = number(at(facts, "subnet_file", "values", "FLANNEL_MTU"))
+    if written and written != computed:
+        found = True
+        path = at(facts, "subnet_file", "path")
+        yield failed(f"{path} says {written:.0f}", f"MTU {computed}", remedy)
+    if not found:
+        yield ok(f"pods' MTU is {computed}", f"MTU {computed}")
+
+
+@check("host.health_port", "warning", "The port of flanneld's health probes is free")
+def health_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """flanneld cannot start without it once it is asked to answer probes, since it is in the host's network."""
+    if not is_kubernetes(facts, wanted) or not flannel_has(wanted, "probes"):
+        yield skipped("flanneld is not asked to answer probes here")
+        return
+    ports = at(facts, "ports", "tcp")
+    if not isinstance(ports, Mapping):
+        yield unknown(reason(facts, "ports"), "a free port")
+        return
+    for port, holder in items(ports):
+        process = at(holder, "process")
+        expected = f"TCP {port} is free, or flanneld's"
+        if holder is None:
+            yield ok("it is free", expected)
+        elif process == "flanneld":
+            yield ok("flanneld holds it", expected)
+        else:
+            remedy = f"Choose another health port for flannel (--healthz-port), or move {process or 'it'} elsewhere."
+            yield failed(f"{process or 'something'} (pid {at(holder, 'pid')}) holds TCP {port}", expected, remedy)
+
+
+@check("host.firewall", "error", "The kernel can hold the firewall rules that flannel writes")
+def firewall(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Distributions of the RHEL 10 kind have no kernel modules for iptables (kubespray pull request 13291)."""
+    modules = facts.get("modules")
+    # Without Kubernetes the rules are those of podnet.cni.overlay, which are nftables.
+    nftables = uses_nftables(wanted) or not is_kubernetes(facts, wanted)
+    expected = (
+        "nf_tables" if nftables else "nf_tables with nft_compat, or ip_tables; xt_comment, xt_MASQUERADE, xt_mark"
+    )
+    if not isinstance(modules, Mapping):
+        yield unknown(reason(facts, "modules"), expected)
+        return
+    names = ("nf_tables",) if nftables else FIREWALL_MODULES
+    states = {name: modules.get(name) for name in names}
+    absent = [name for name, state in states.items() if state == "missing"]
+    if all(state is None for state in states.values()):
+        yield unknown("the kernel lists no modules", expected)
+        return
+    if not nftables:
+        base = "ip_tables" not in absent or not {"nf_tables", "nft_compat"} & set(absent)
+        absent = [name for name in absent if name.startswith("xt_") or not base]
+    if absent:
+        mode = "" if nftables else " Or set EnableNFTables to true in flannel's network config."
+        remedy = f"Install the kernel modules {', '.join(absent)} (RHEL: kernel-modules-extra).{mode}"
+        yield failed(f"the kernel has no {', '.join(absent)}", expected, remedy)
+    else:
+        yield ok("the kernel has them", expected)
+
+
+@check("host.firewall_mixture", "warning", "Firewall rules lie in one place")
+def firewall_mixture(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Rules of iptables-legacy and of nf_tables are both in force, and those who write them do not see the other's."""
+    state = facts.get("firewall")
+    expected = "one way of writing rules, for both families"
+    if not isinstance(state, Mapping):
+        yield unknown(reason(facts, "firewall"), expected)
+        return
+    found = False
+    modes = {name: str(at(state, name, "mode") or "") for name in ("iptables", "ip6tables")}
+    if all(modes.values()) and len(set(modes.values())) > 1:
+        found = True
+        seen = ", ".join(f"{name} is {mode}" for name, mode in modes.items())
+        yield failed(seen, expected, "Choose one for both (Debian: update-alternatives).")
+    for family, key in (("ip", "legacy_tables"), ("ip6", "legacy_tables_ipv6")):
+        legacy = texts(state.get(key))
+        in_nft = [name for name in texts(state.get("tables")) if name in (f"{family} filter", f"{family} nat")]
+        if legacy and in_nft:
+            found = True
+            seen = f"iptables-legacy has {', '.join(legacy)} and nf_tables has {', '.join(in_nft)}"
+            remedy = "Find out who writes the legacy rules, make it use nf_tables, and flush them (a reboot does)."
+            yield failed(seen, expected, remedy)
+    places = texts(state.get("flannel"))
+    kinds = {place.split(" ", 1)[0].replace("ip6", "ip") for place in places}
+    if len(kinds) > 1:
+        found = True
+        remedy = "Remove what flanneld left from its other mode: flannel_dataplane with remove_firewall_leftovers=true."
+        yield failed(f"flannel's rules are in {'; '.join(places)}", expected, remedy)
+    if not found:
+        yield ok("no mixture", expected)
+
+
+@check("host.duplicates", "error", "Nothing that should be a host's alone is another's too")
+def duplicates(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Machine id and MAC of a cloned machine, host name, and the public IP that flannel tells nodes apart by."""
+    expected = "public IP, host name, machine id and MAC address are this host's alone"
+    remedies = {
+        "public IP": "Name each host's interface or public IP: the default route's link may be a NAT all hosts share.",
+        "IPv6 public IP": "Name each host's interface or public IP.",
+        "host name": "Give each host a name of its own.",
+        "machine id": "Make a new one on the clone: rm /etc/machine-id, systemd-machine-id-setup, reboot.",
+        "MAC address": "Give the clone's interface a MAC address of its own.",
+    }
+    own = identities(facts)
+    shared = wanted.get("shared")
+    index = shared if isinstance(shared, Mapping) else shared_identities(wanted)
+    found = False
+    for what, value in own.items():
+        names = []
+        for name, boot in index.get((what, value), ()):
+            # Hosts that are namespaces of one machine share its identity, and are no clones.
+            one_machine = bool(boot) and boot == str(at(facts, "identity", "boot_id"))
+            if name != facts.get("subject") and not (one_machine and what in ("machine id", "host name")):
+                names.append(name)
+        if names:
+            found = True
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            yield failed(f"{what} {value} is that of {', '.join(names[:3])}{more} too", expected, remedies[what])
+    if not found:
+        yield ok("they are", expected)
+
+
+def shared_identities(wanted: Facts) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Return who has each identity: names and boot ids of hosts by kind and value, for all hosts that are wanted."""
+    index: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, facts in items(wanted.get("hosts")):
+        if isinstance(facts, Mapping):
+            for what, value in identities(facts).items():
+                index.setdefault((what, value), []).append((name, str(at(facts, "identity", "boot_id") or "")))
+    return index
+
+
+def identities(facts: Facts) -> dict[str, str]:
+    """Return what should be a host's alone, as far as it is known."""
+    found = {
+        "public IP": at(facts, "underlay", "public_ip"),
+        "IPv6 public IP": at(facts, "underlay", "public_ipv6"),
+        "host name": at(facts, "identity", "hostname"),
+        "machine id": at(facts, "identity", "machine_id"),
+        "MAC address": at(facts, "underlay", "mac"),
+    }
+    return {what: str(value) for what, value in found.items() if value}
+
+
+NETWORK_CHECKS = (
+    underlay,
+    range_overlap,
+    udp_port,
+    udp_open,
+    path_mtu,
+    link_mtu,
+    health_port,
+    firewall,
+    firewall_mixture,
+    duplicates,
+)

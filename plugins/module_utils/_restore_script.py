@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The shell script that replays the restore files at boot.
+
+Private to podnet.cni: may change in any release.
+
+It travels inside the module, so that whoever programs a data plane with a restore directory has all that a boot needs
+in that directory, without a role.
+"""
+
+from __future__ import annotations
+
+SCRIPT = r"""#!/bin/sh
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Put the overlay of this node back from the files that flannel_dataplane left beside this script.
+#
+#     restore.sh [--wait SECONDS] [DIRECTORY]
+#
+# It needs iproute2, nft where there is a firewall table, and wg where the backend is wireguard; no Python. It may run
+# any number of times: links that exist are kept, everything else is replaced by what it already is.
+# Exit code: 0 when everything is in place, 1 when something is missing (an underlay link, an unreachable gateway).
+
+set -eu
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
+
+say() {
+    printf 'podnet-cni-restore: %s\n' "$*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+patience=0
+if [ "${1:-}" = --wait ]; then
+    patience=${2:?--wait needs a number of seconds}
+    shift 2
+fi
+directory=${1:-$(dirname -- "$0")}
+cd -- "$directory" || die "there is no directory $directory"
+[ -r restore.conf ] || die "$directory/restore.conf is missing: run the overlay role again"
+
+underlays='' subnet_file='' wireguard_key_file='' preshared_key_file=''
+# shellcheck source=/dev/null
+. ./restore.conf
+
+for key in "$wireguard_key_file" "$preshared_key_file"; do
+    [ -z "$key" ] || [ -r "$key" ] || die "the key file $key is missing: run the overlay role again"
+done
+
+# Underlay links can appear late: a bond, a VLAN, a card whose driver is slow.
+for underlay in $underlays; do
+    until ip link show dev "$underlay" >/dev/null 2>&1; do
+        [ "$patience" -gt 0 ] || die "the underlay link $underlay is missing"
+        patience=$((patience - 1))
+        sleep 1
+    done
+done
+
+# Peers of wireguard links come from a file without secrets; the keys are put in here and never appear in an argument.
+wireguard_config() {
+    preshared=
+    if [ -n "$preshared_key_file" ]; then
+        read -r preshared <"$preshared_key_file" || [ -n "$preshared" ]
+    fi
+    read -r private <"$wireguard_key_file" || [ -n "$private" ]
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        case $line in
+        '[Interface]') printf 'PrivateKey = %s\n' "$private" ;;
+        'PublicKey = '*) [ -z "$preshared" ] || printf 'PresharedKey = %s\n' "$preshared" ;;
+        esac
+    done <"peers.$1"
+}
+
+if [ -e links ]; then
+    while read -r name arguments; do
+        if ! ip link show dev "$name" >/dev/null 2>&1; then
+            # The arguments are words of ip link, written by flannel_dataplane.
+            # shellcheck disable=SC2086
+            ip link add "$name" $arguments || die "cannot create the link $name"
+        fi
+        # Without IPv6 there is no such file, and nothing to refuse.
+        if [ -w "/proc/sys/net/ipv6/conf/$name/accept_ra" ]; then
+            echo 0 >"/proc/sys/net/ipv6/conf/$name/accept_ra"
+        fi
+        if [ -e "peers.$name" ]; then
+            wireguard_config "$name" | wg setconf "$name" /dev/stdin || die "cannot configure the link $name"
+        fi
+    done <links
+fi
+
+# One command for all entries; -force goes on after an entry that fails, such as a gateway that is not reachable yet.
+entries() {
+    failed=0
+    [ ! -e ip.batch ] || ip -force -batch ip.batch || failed=1
+    [ ! -e bridge.batch ] || bridge -force -batch bridge.batch || failed=1
+    [ ! -e firewall.nft ] || nft -f firewall.nft || failed=1
+    return "$failed"
+}
+
+# An underlay link can be there before its address is, and routes need the address. Thousands of entries are not tried
+# every second, so the pauses grow.
+status=0
+pause=1
+until entries; do
+    if [ "$patience" -le 0 ]; then
+        status=1
+        break
+    fi
+    [ "$pause" -le "$patience" ] || pause=$patience
+    sleep "$pause"
+    patience=$((patience - pause))
+    pause=$((pause * 2))
+done
+
+# The CNI plugins take this file as the sign that the node is ready, so it comes last and in one step.
+if [ -n "$subnet_file" ]; then
+    mkdir -p -- "$(dirname -- "$subnet_file")"
+    cp -- subnet.env "$subnet_file.restore.tmp"
+    chmod 0644 "$subnet_file.restore.tmp"
+    mv -f -- "$subnet_file.restore.tmp" "$subnet_file"
+fi
+
+[ "$status" -eq 0 ] || say "something could not be restored; see above"
+exit "$status"
+"""

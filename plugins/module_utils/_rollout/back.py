@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way back of a rollout: ConfigMap, template, pods, in that order; then the update strategy.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates, pods
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.cluster import Daemons, Guard
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.gates import OK, WAIT, Verdict
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.outcome import Outcome
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import UPDATE, State
+
+
+class Back:
+    """One step of the way back. A rollback that was asked for ends well; that of a failed wave ends as a failure."""
+
+    def __init__(
+        self, daemons: Daemons, guard: Guard, out: Outcome, params: Mapping[str, Any], now: Callable[[], float]
+    ) -> None:
+        self.daemons = daemons
+        self.guard = guard
+        self.out = out
+        self.params = params
+        self.now = now
+
+    def turn(self, state: State) -> None:
+        """From here on only back, because that was asked for. Raises InputError where no way back is known."""
+        if state.phase != UPDATE:
+            return
+        if state.template is None:
+            raise InputError(
+                f"there is no way back for DaemonSet {self.daemons.namespace}/{self.daemons.name}: its update was "
+                "written by somebody else, and no older ControllerRevision is left. Give the old template with "
+                "replace_template."
+            )
+        state.begin_rollback([self.params["reason"]], self.now())
+        self.guard.save(state)
+
+    def step(self, live: Mapping[str, Any], state: State) -> None:
+        """Do what can be done now."""
+        if not state.written:
+            self._write(state)
+            live = self.daemons.get()
+        newest = self.daemons.newest(live)
+        running, nodes = self.daemons.pods(live), self.daemons.nodes()
+        names = [name for name in running if name not in state.skipped]
+        away = [name for name in names if gates.silent(nodes.get(name))]
+        verdicts = [Verdict("", WAIT, "the DaemonSet's controller has not seen the old template yet")]
+        if newest:
+            pods.restart(self.daemons, self.out, names, running, newest)
+            verdicts = [gates.judge_pod(name, running[name], newest) for name in names if name not in away]
+        left = [verdict for verdict in verdicts if verdict.state != OK]
+        if left and self.now() - state.wave_started <= self.params["wave_timeout"]:
+            text = f"rolling back, waiting for {left[0]}"
+            self.out.at(state, len(verdicts) - len(left), text, node=left[0].node, now=self.now())
+            self.guard.save(state)
+            return
+        self.out.finished = True
+        if left:
+            state.restart_wave(self.now())
+            self.guard.save(state, release=True)
+            reasons = "; ".join(str(verdict) for verdict in left)
+            self.out.failure = (
+                f"{_why(state)} The rollback is not complete: {reasons}. Running the task again goes on with it."
+            )
+            return
+        self.daemons.restore_strategy(state.strategy)
+        self.guard.end()
+        self.out.at(state, len(verdicts), "rolled back", now=self.now())
+        self.out.skipped = [*state.skipped, *away]
+        if self.params["state"] != "rolled_back":
+            silent = f" {', '.join(away)} did not answer; the old pod starts there on return." if away else ""
+            ready = "all pods are ready again" if not away else "all other pods are ready again"
+            self.out.failure = f"{_why(state)} ConfigMap and pod template were rolled back, and {ready}.{silent}"
+
+    def _write(self, state: State) -> None:
+        if state.config:
+            self.daemons.write_config_map(state.config_map, state.config)
+            self.out.did(f"restore ConfigMap {self.daemons.namespace}/{state.config_map}")
+        self.daemons.restore_template(state.template or {})
+        self.out.did(f"restore DaemonSet {self.daemons.namespace}/{self.daemons.name}")
+        state.written = True
+        state.restart_wave(self.now())
+        self.guard.save(state)
+
+
+def _why(state: State) -> str:
+    number = min(state.wave + 1, len(state.waves))
+    return f"The rollout failed in wave {number} of {len(state.waves)}: {'; '.join(state.failures)}."

@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rollout remembers between two steps, in a Lease object; no I/O.
+
+The Lease (coordination.k8s.io/v1) also keeps a second run out. It is written before anything else is changed and
+deleted after everything else is done, so an interrupted run leaves all that is needed to go on or back.
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Mapping
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.gates import parse_time
+
+ANNOTATION = "podnet.cni/rollout-state"
+LIMIT = 200 * 1024
+"""An object may have 256 KiB of annotations (apimachinery pkg/api/validation/objectmeta.go)."""
+
+UPDATE = "update"
+ROLLBACK = "rollback"
+
+
+@dataclass
+class State:
+    """C(target) is a digest of what is wanted; times are seconds since 1970.
+
+    C(template), C(strategy) and C(config) are what was there before: the pod template (None when it is not known),
+    the update strategy, and the keys of the ConfigMap that are changed, with None for one that was not there.
+    C(retry) tells that the rollout stopped here and that the next run restarts what is broken. C(tolerated) maps nodes
+    that did not get well, and that the rollout went on without, to the reason.
+    """
+
+    target: str
+    template: dict[str, Any] | None
+    strategy: dict[str, Any]
+    config_map: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    restart: bool = False
+    phase: str = UPDATE
+    written: bool = False
+    waves: list[list[str]] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    wave: int = 0
+    started: float = 0.0
+    wave_started: float = 0.0
+    good_since: float = 0.0
+    command_done: bool = False
+    retry: bool = False
+    failures: list[str] = field(default_factory=list)
+    tolerated: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many nodes the waves hold."""
+        return sum(len(wave) for wave in self.waves)
+
+    def next_wave(self, now: float) -> None:
+        """Go on to the wave after this one."""
+        self.wave += 1
+        self.restart_wave(now)
+
+    def restart_wave(self, now: float) -> None:
+        """Measure the current wave from now on."""
+        self.wave_started, self.good_since, self.command_done = now, 0.0, False
+
+    def begin_rollback(self, failures: list[str], now: float) -> None:
+        """From here on only back."""
+        self.failures, self.phase, self.written = failures, ROLLBACK, False
+        self.restart_wave(now)
+
+
+def encode(state: State) -> str:
+    """The annotation. Raises InputError when it would be too big for the API."""
+    text = json.dumps(asdict(state), sort_keys=True, separators=(",", ":"))
+    if len(text.encode()) > LIMIT:
+        raise InputError(
+            f"the plan for {state.total} nodes with the old template and ConfigMap takes {len(text)} bytes, more than "
+            f"the {LIMIT} that a Lease can hold. Roll out to fewer nodes at once."
+        )
+    return text
+
+
+def decode(lease: Mapping[str, Any]) -> State:
+    """The state in a Lease object. Raises ConflictError when it cannot be read."""
+    metadata = lease.get("metadata") or {}
+    try:
+        return State(**json.loads((metadata.get("annotations") or {})[ANNOTATION]))
+    except (KeyError, ValueError, TypeError):
+        raise ConflictError(
+            f"Lease {metadata.get('namespace')}/{metadata.get('name')} holds no state that this release can read. "
+            "See what state the DaemonSet is in, then delete the Lease."
+        ) from None
+
+
+def name_for(daemonset: str) -> str:
+    """Name of the Lease for a DaemonSet."""
+    return f"podnet-rollout-{daemonset}"
+
+
+def lease_spec(holder: str, seconds: int, now: float) -> dict[str, Any]:
+    """The part of the Lease that says who works, renewed now."""
+    moment = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
+    return {
+        "holderIdentity": holder,
+        "leaseDurationSeconds": seconds,
+        "renewTime": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+
+
+def seconds_left(lease: Mapping[str, Any], now: float) -> float:
+    """How long the holder of a Lease still has it; 0 when nobody does."""
+    spec = lease.get("spec") or {}
+    renewed = parse_time(spec.get("renewTime"))
+    if not spec.get("holderIdentity") or renewed is None:
+        return 0.0
+    return max(0.0, renewed.timestamp() + float(spec.get("leaseDurationSeconds") or 0) - now)

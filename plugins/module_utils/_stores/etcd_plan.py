@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From decisions to what has to be written to etcd.
+
+Private to podnet.cni: may change in any release. Pure: no input or output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._lease import (
+    Lease,
+    decode,
+    decode_key,
+    encode_key,
+    encode_value,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
+    CREATED,
+    UNCHANGED,
+    UPDATED,
+    Entry,
+    Granted,
+    Problem,
+    Want,
+)
+
+# A lease is renewed once less than this share of its lifetime is left.
+RENEW_MARGIN = 0.5
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request's share of the work: put *value* under *key*, which stands at *version*, and delete *deletes*."""
+
+    key: str
+    value: str
+    version: int
+    deletes: tuple[Entry, ...]
+    granted: Granted
+
+    @property
+    def is_write(self) -> bool:
+        """Whether there is anything to do."""
+        return self.granted.done != UNCHANGED or bool(self.deletes)
+
+    @property
+    def size(self) -> int:
+        """The number of operations in a transaction."""
+        return 1 + len(self.deletes)
+
+
+class Keys:
+    """The keys of one network: ``<prefix>/config`` and everything flanneld reads leases from.
+
+    flanneld lists ``<prefix>/subnets`` as a bare prefix (flannel v0.28.9 pkg/subnet/etcd/registry.go getSubnets), so
+    keys beside the ``subnets/`` directory count too.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.config = f"{prefix}/config"
+        self.first = f"{prefix}/subnets"
+        self.end = etcd_json.end_of_prefix(self.first)
+        self.directory = f"{self.first}/"
+
+    def of(self, lease: Lease) -> str:
+        """Return the key of *lease*; raises InputError for one that flanneld could not read."""
+        return self.directory + encode_key(lease)
+
+    def tail(self, key: str) -> str:
+        """Return what stands behind the directory in *key*, or behind ``subnets`` when it lies beside it."""
+        return key[len(self.directory if key.startswith(self.directory) else self.first) :]
+
+
+def read_entry(keys: Keys, pair: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
+    """Return (lease, blocked subnet, problem) for a key-value *pair* of the gateway; any of them may be None."""
+    key = etcd_json.decode_key(pair["key"])
+    value = etcd_json.decode_value(pair.get("value", ""))
+    version, handle = int(pair.get("mod_revision", 0)), int(pair.get("lease", 0))
+    tail = keys.tail(key)
+    try:
+        lease = decode(tail, value)
+    except InputError as error:
+        subnets = decode_key(tail)
+        if subnets is None:
+            return None, None, _unreadable_key(key)
+        blocked = Entry(key, value, Lease(subnets[0], subnets[1]), version, handle)
+        return None, blocked, _unreadable_value(key, str(error))
+    problem = None if _is_regular(keys, key, lease) else _irregular_key(key, lease)
+    return Entry(key, value, lease, version, handle), None, problem
+
+
+def check_round_trip(tail: str, value: str, lease: Lease) -> None:
+    """Raise InputError unless *tail* and *value* read back as *lease*."""
+    if decode(tail, value) != replace(lease, ttl=None, name=""):
+        raise InputError(f"lease {tail}: {value} would not be read back as it was meant; nothing was written")
+
+
+def plan(
+    keys: Keys,
+    entries: Sequence[Entry],
+    decisions: Sequence[Decision],
+    want: Want,
+    *,
+    ttl: int | None,
+    remaining: Mapping[int, int],
+) -> list[Step]:
+    """Return one step for each decision, in order. *remaining* holds the seconds left of each known etcd lease."""
+    by_lease = {id(entry.lease): entry for entry in entries}
+    by_key = {entry.key: entry for entry in entries}
+    leases = [want(decision, decision.lease or next(iter(decision.obsolete), None)) for decision in decisions]
+    targets = [keys.of(lease) for lease in leases]
+    put = set(targets)
+    steps = []
+    for decision, lease, key in zip(decisions, leases, targets):
+        value = encode_value(lease)
+        there = by_key.get(key)
+        kept = by_lease[id(decision.lease)] if decision.lease is not None else None
+        gone = [by_lease[id(old)] for old in decision.obsolete]
+        if kept is not None and kept.key != key:
+            gone.append(kept)
+        deletes = tuple(entry for entry in gone if entry.key not in put)
+        same_key = kept if kept is not None and kept.key == key else None
+        done, reason = _compare(same_key, lease, ttl, remaining)
+        left = remaining.get(there.handle) if there is not None and done == UNCHANGED else ttl
+        if done != UNCHANGED:
+            check_round_trip(keys.tail(key), value, lease)
+        granted = Granted(
+            decision=decision,
+            lease=replace(lease, ttl=left, name=decision.request.name),
+            done=done,
+            reason=reason or decision.reason,
+            before=None if there is None else replace(there.lease, ttl=remaining.get(there.handle)),
+            released=tuple(entry.lease for entry in deletes),
+        )
+        steps.append(Step(key, value, 0 if there is None else there.version, deletes, granted))
+    return steps
+
+
+def batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    """Yield *steps* in groups that fit into one transaction; those that free subnets come first."""
+    batch: list[Step] = []
+    room = etcd_json.MAX_BATCH_OPS
+    for step in sorted(steps, key=lambda step: not step.deletes):
+        if step.size > room and batch:
+            yield batch
+            batch, room = [], etcd_json.MAX_BATCH_OPS
+        batch.append(step)
+        room -= step.size
+    if batch:
+        yield batch
+
+
+def transaction(keys: Keys, batch: Sequence[Step], handle: int, revision: int, config_version: int) -> dict[str, Any]:
+    """Return the transaction that does *batch* if neither leases nor config changed since *revision*.
+
+    Comparing the whole range catches what per-key comparisons cannot: an overlapping subnet of another size, and a
+    second subnet for the same public IP.
+    """
+    compare = [
+        etcd_json.nothing_newer(keys.first, keys.end, revision),
+        etcd_json.unchanged(keys.config, config_version),
+    ]
+    success = []
+    for step in batch:
+        compare.append(etcd_json.unchanged(step.key, step.version))
+        success.append(etcd_json.put(step.key, step.value, handle))
+        for entry in step.deletes:
+            compare.append(etcd_json.unchanged(entry.key, entry.version))
+            success.append(etcd_json.delete(entry.key))
+    return etcd_json.transaction(compare, success)
+
+
+def is_fresh(ttl: int, left: int | None) -> bool:
+    """Whether a lease with *left* seconds of *ttl* needs no renewal yet."""
+    return left is not None and left >= ttl * RENEW_MARGIN
+
+
+def _compare(kept: Entry | None, lease: Lease, ttl: int | None, remaining: Mapping[int, int]) -> tuple[str, str]:
+    if kept is None:
+        return CREATED, ""
+    if replace(kept.lease, ttl=None, name="") != replace(lease, ttl=None, name=""):
+        return UPDATED, "attributes changed"
+    if ttl is None:
+        return (UNCHANGED, "") if not kept.handle else (UPDATED, "does not expire any more")
+    if not kept.handle:
+        return UPDATED, f"expires in {ttl} s from now on"
+    return (UNCHANGED, "") if is_fresh(ttl, remaining.get(kept.handle)) else (UPDATED, "renewed")
+
+
+def _is_regular(keys: Keys, key: str, lease: Lease) -> bool:
+    try:
+        return keys.of(lease) == key
+    except InputError:
+        return False
+
+
+def _unreadable_key(key: str) -> Problem:
+    return Problem(
+        "unreadable_key",
+        etcd_json.printable(key),
+        f"{key!r} is no subnet key. Each time it is written or deleted, every running flanneld drops all its peers",
+        "find out who writes it; stop the flannelds or plan their restart before you delete it with etcdctl del",
+    )
+
+
+def _unreadable_value(key: str, error: str) -> Problem:
+    return Problem(
+        "unreadable_value",
+        etcd_json.printable(key),
+        f"{key!r} has a value that is no lease: {error}. Each time such a value is written, every running flanneld "
+        f"drops all its peers. The subnet counts as taken",
+        "put the node's lease back, or release it with flannel_lease, state absent; then restart the flannelds",
+    )
+
+
+def _irregular_key(key: str, lease: Lease) -> Problem:
+    return Problem(
+        "irregular_key",
+        etcd_json.printable(key),
+        f"{key!r} is not how flanneld writes the key of {lease.subnet or lease.ipv6_subnet}, although it reads it so",
+        "find out who writes it; flannel_lease moves it to the right key when the node is given a lease again",
+    )

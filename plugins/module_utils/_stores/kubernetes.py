@@ -1,0 +1,450 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lease store in a Kubernetes cluster: annotations of Node objects, shared with flannelds in Kubernetes mode.
+
+Private to podnet.cni: may change in any release.
+
+The cluster gives a Node its pod CIDR and never changes it; acquiring a lease means to annotate the Node, which goes
+through its status subresource as flanneld does it (flannel v0.28.9 pkg/subnet/kube/kube.go AcquireLease). Such leases
+do not expire.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils import _network_config
+from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec as codec
+from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_options, kubernetes_watch
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
+    CREATED,
+    UNCHANGED,
+    UPDATED,
+    AccessError,
+    Entry,
+    Event,
+    Granted,
+    LeaseStore,
+    Listing,
+    LostRaceError,
+    Problem,
+    StoredConfig,
+    StoreError,
+    UnreachableError,
+    Want,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import Settings
+
+NODES = "/api/v1/nodes"
+CONFIG_KEY = "net-conf.json"
+MAX_LOST_RACES = 5
+FEW = 10
+"""Up to so many Nodes are read one by one; beyond, the whole list costs less."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One request's share of the work; ``node`` is None when it has to be created."""
+
+    node: Mapping[str, Any] | None
+    changes: Mapping[str, str]
+    granted: Granted
+
+
+class KubernetesStore(LeaseStore):
+    """The leases on the Nodes of the cluster that *client* talks to."""
+
+    def __init__(self, client: KubeClient, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.client = client
+        self.settings = settings
+        self.keys = codec.annotation_keys(settings.annotation_prefix)
+        self._config: NetworkConfig | None = None
+        self._sleep = sleep
+
+    @property
+    def config_name(self) -> str:
+        """What holds the network config, for messages."""
+        if self.settings.network_config is not None:
+            return "network_config"
+        return f"ConfigMap {self.settings.namespace}/{self.settings.config_map}"
+
+    def read_config(self) -> StoredConfig | None:
+        """Return the network config; None when the ConfigMap, or net-conf.json in it, is missing."""
+        if self.settings.network_config is not None:
+            config = _network_config.parse(self.settings.network_config, check_ranges=False)
+            self._config = config
+            return StoredConfig(_network_config.render(config), 0, config)
+        path = f"/api/v1/namespaces/{self.settings.namespace}/configmaps/{self.settings.config_map}"
+        try:
+            found = _asked(lambda: self.client.get(path))
+        except _MissingError:
+            return None
+        text = (found.get("data") or {}).get(CONFIG_KEY)
+        if text is None:
+            return None
+        try:
+            self._config = _network_config.parse(text, check_ranges=False)
+        except InputError as error:
+            return StoredConfig(text, _version(found), None, str(error))
+        return StoredConfig(text, _version(found), self._config)
+
+    def require_config(self) -> StoredConfig:
+        """Return the network config; ConflictError says what to do when there is none that can be used."""
+        stored = self.read_config()
+        if stored is None:
+            raise ConflictError(
+                f"{self.client.target.label} has no {CONFIG_KEY} in {self.config_name}; name the right kube_namespace "
+                "and kube_config_map, or give network_config where flannel is built into the distribution"
+            )
+        if stored.config is None:
+            raise ConflictError(f"{self.config_name} at {self.client.target.label} cannot be used: {stored.error}")
+        return stored
+
+    def write_config(self, text: str | None, before: StoredConfig | None, listing: Listing) -> None:
+        """Refuse: the manifest or chart that installed flannel owns the ConfigMap."""
+        raise InputError(
+            f"the network config of a Kubernetes cluster is part of flannel's manifest ({self.config_name}); "
+            "change it there and restart flannel's Pods"
+        )
+
+    def list_leases(self, *, ttl: bool = False) -> Listing:
+        """Return the leases of all Nodes. A Node that flanneld ignores has none; one that it skips is a problem."""
+        found = _asked(lambda: self.client.list(NODES))
+        entries: list[Entry] = []
+        blocked: list[Entry] = []
+        problems: list[Problem] = []
+        for node in found.items:
+            entry, taken, problem = self.read_node(node)
+            entries.extend([entry] if entry else [])
+            blocked.extend([taken] if taken else [])
+            problems.extend([problem] if problem else [])
+        return Listing(tuple(entries), tuple(problems), _number(found.resource_version), tuple(blocked))
+
+    def read_node(self, node: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
+        """Return (lease, blocked subnets, problem) of a Node; any of them may be None."""
+        name = codec.name_of(node)
+        try:
+            lease = codec.decode(node, self.keys, self._config)
+        except InputError as error:
+            problem = Problem(
+                "unreadable_node",
+                name,
+                f"{error}. No peer has a route to this node",
+                "restart flannel on the node, or correct the annotation that was written by hand",
+            )
+            return None, self._blocked(node), problem
+        if lease is None:
+            return None, self._blocked(node), None
+        return Entry(name, "", lease, _version(node)), None, None
+
+    def acquire(
+        self,
+        stored: StoredConfig,
+        requests: Sequence[Request],
+        want: Want,
+        *,
+        ttl: int | None = None,
+        choice: str = "random",
+        seed: int | None = None,
+        dry_run: bool = False,
+    ) -> list[Granted]:
+        """Annotate the Node of every request and return what was done, in the order of *requests*.
+
+        The subnets are the Node's pod CIDRs, so *choice* and *seed* mean nothing here. A pinned subnet must be the
+        Node's; it becomes the pod CIDR of a Node that is created.
+        """
+        if stored.config is None:
+            raise ConflictError(f"{self.config_name}: the network config cannot be used: {stored.error}")
+        if ttl is not None:
+            raise InputError("leases on Kubernetes Nodes do not expire; leave ttl out")
+        self._config = stored.config
+        nodes = self._nodes(requests)
+        steps = [self._plan(stored.config, request, nodes.get(request.name), want) for request in requests]
+        _check_shared_addresses(steps)
+        if any(step.node is None for step in steps):
+            self._check_free(steps)
+        if dry_run:
+            return [step.granted for step in steps]
+        granted: list[Granted] = []
+        for request, step in zip(requests, steps):
+            try:
+                granted.append(self._carry_out(stored.config, request, step, want))
+            except PodnetError as error:
+                written = sum(1 for one in granted if one.done != UNCHANGED)
+                if not written:
+                    raise
+                raise StoreError(
+                    f"{error} {written} of {len(requests)} leases were written before that; run again: they are kept"
+                ) from error
+        return granted
+
+    def release(self, match: Callable[[Lease], bool], *, dry_run: bool = False) -> list[Lease]:
+        """Delete the Nodes made for external hosts, take the annotations from all others, where *match* holds.
+
+        flannelds that run keep a peer whose annotations vanish until they restart; only a deleted Node makes them
+        forget it.
+        """
+        gone: list[Lease] = []
+        for node in _asked(lambda: self.client.list(NODES)).items:
+            entry, blocked, _problem = self.read_node(node)
+            found = entry or (blocked if _is_annotated(node, self.keys) else None)
+            if found is None or not match(found.lease):
+                continue
+            gone.append(found.lease)
+            if not dry_run:
+                self._remove(node)
+        return gone
+
+    def renew(self, match: Callable[[Lease], bool], ttl: int) -> list[Lease]:
+        """Return nothing: these leases do not expire."""
+        return []
+
+    def reserve(self, match: Callable[[Lease], bool]) -> list[Lease]:
+        """Return nothing: these leases are permanent as they are."""
+        return []
+
+    def watch(self, stop: Callable[[], bool], *, poll: float = 2.0) -> Iterator[Event]:
+        """Yield a snapshot and then every change until *stop* says so; it is asked at least every *poll* seconds."""
+        return kubernetes_watch.watch(self, stop, poll, self._sleep)
+
+    def _blocked(self, node: Mapping[str, Any]) -> Entry | None:
+        """An entry for the pod CIDRs of a Node without a readable lease; None where they cannot be read either."""
+        try:
+            subnets = codec.pod_cidrs(node)
+        except InputError:
+            return None
+        if subnets == (None, None):
+            return None
+        name = codec.name_of(node)
+        return Entry(name, "", Lease(subnets[0], subnets[1], name=name), _version(node))
+
+    def _nodes(self, requests: Sequence[Request]) -> dict[str, Mapping[str, Any]]:
+        if len(requests) > FEW:
+            listed = _asked(lambda: self.client.list(NODES)).items
+            return {codec.name_of(node): node for node in listed}
+        nodes: dict[str, Mapping[str, Any]] = {}
+        for request in requests:
+            try:
+                nodes[request.name] = self._get(request.name)
+            except _MissingError:
+                continue
+        return nodes
+
+    def _get(self, name: str) -> Mapping[str, Any]:
+        return _asked(lambda: self.client.get(f"{NODES}/{name}"))
+
+    def _plan(self, config: NetworkConfig, request: Request, node: Mapping[str, Any] | None, want: Want) -> _Step:
+        if node is None:
+            if not self.settings.create_nodes:
+                raise ConflictError(
+                    f"{self.client.target.label} has no Node {request.name}; use the Node's name, or let one be made "
+                    "for a host outside the cluster with create_nodes"
+                )
+            subnets: codec.Subnets = (request.subnet, request.ipv6_subnet)
+            if subnets != (None, None):
+                codec.check_contained(request.name, subnets, config)
+            return self._step(config, Decision(request, subnets[0], subnets[1], "created"), None, want)
+        subnets = codec.pod_cidrs(node)
+        if subnets == (None, None):
+            raise ConflictError(
+                f"node {request.name} has no podCIDR; start kube-controller-manager with --allocate-node-cidrs, "
+                "or delete the Node and make it anew with a subnet"
+            )
+        codec.check_contained(request.name, subnets, config)
+        for given, has in ((request.subnet, subnets[0]), (request.ipv6_subnet, subnets[1])):
+            if given is not None and given != has:
+                raise ConflictError(
+                    f"node {request.name}: subnet {given} is wanted, but its podCIDR is {has}, which cannot change; "
+                    "leave the subnet out, or delete the Node and make it anew"
+                )
+        try:
+            lease = codec.decode(node, self.keys, config)
+        except InputError:
+            lease = None
+        subnet = subnets[0] if config.enable_ipv4 else None
+        ipv6_subnet = subnets[1] if config.enable_ipv6 else None
+        decision = Decision(request, subnet, ipv6_subnet, "assigned" if lease is None else "reused", lease)
+        return self._step(config, decision, node, want)
+
+    def _step(self, config: NetworkConfig, decision: Decision, node: Mapping[str, Any] | None, want: Want) -> _Step:
+        lease = replace(want(decision, decision.lease), ttl=None, name=decision.request.name)
+        public_ip, public_ipv6 = self._public_addresses(node, lease, decision.lease)
+        lease = replace(
+            lease,
+            public_ip=public_ip if config.enable_ipv4 else None,
+            public_ipv6=public_ipv6 if config.enable_ipv6 else None,
+        )
+        for enabled, address, option in (
+            (config.enable_ipv4, lease.public_ip, "public_ip"),
+            (config.enable_ipv6, lease.public_ipv6, "public_ipv6"),
+        ):
+            if enabled and address is None:
+                raise InputError(f"node {lease.name} needs {option}: peers send to it, and skip a node without one")
+        wanted = codec.encode(lease, self.keys)
+        found = codec.annotations_of(node) if node is not None else {}
+        changes = {key: value for key, value in wanted.items() if found.get(key) != value}
+        done, reason = UNCHANGED, ""
+        if decision.lease is None:
+            done, reason = CREATED, decision.reason
+        elif changes:
+            done, reason = UPDATED, "attributes changed"
+        return _Step(node, changes, Granted(decision, lease, done, reason, before=decision.lease))
+
+    def _public_addresses(self, node: Mapping[str, Any] | None, lease: Lease, before: Lease | None) -> tuple[Any, Any]:
+        """What the operator has set wins, then what was asked for, what stands there, and the Node's own address."""
+        overwritten = codec.overwrites(node, self.keys) if node is not None else (None, None)
+        given = (lease.public_ip, lease.public_ipv6)
+        stands = (before.public_ip, before.public_ipv6) if before is not None else (None, None)
+        own = codec.internal_addresses(node) if node is not None else (None, None)
+        public_ip, public_ipv6 = (
+            next((address for address in choice if address is not None), None)
+            for choice in zip(overwritten, given, stands, own)
+        )
+        return public_ip, public_ipv6
+
+    def _check_free(self, steps: Sequence[_Step]) -> None:
+        """Refuse pinned subnets of Nodes to be created that overlap a Node's, or one another."""
+        taken: list[tuple[Any, str]] = []
+        for node in _asked(lambda: self.client.list(NODES)).items:
+            entry = self._blocked(node)
+            if entry is not None:
+                pairs = (entry.lease.subnet, entry.lease.ipv6_subnet)
+                taken.extend((subnet, entry.key) for subnet in pairs if subnet is not None)
+        for step in steps:
+            if step.node is not None:
+                continue
+            decision = step.granted.decision
+            for subnet in (decision.subnet, decision.ipv6_subnet):
+                if subnet is None:
+                    continue
+                for other, owner in taken:
+                    if other.version == subnet.version and other.overlaps(subnet):
+                        raise ConflictError(
+                            f"node {decision.request.name}: subnet {subnet} overlaps {other} of node {owner}; "
+                            "choose a free one"
+                        )
+                taken.append((subnet, decision.request.name))
+
+    def _carry_out(self, config: NetworkConfig, request: Request, step: _Step, want: Want) -> Granted:
+        if step.node is None:
+            return self._create(config, request, step, want)
+        for lost in range(1, MAX_LOST_RACES + 1):
+            if not step.changes:
+                return step.granted
+            body = {"metadata": {"annotations": step.changes, "resourceVersion": str(_version(step.node))}}
+            try:
+                self._patch(f"{NODES}/{request.name}/status", body)
+            except LostRaceError:
+                if lost == MAX_LOST_RACES:
+                    raise
+                step = self._plan(config, request, self._get(request.name), want)
+                continue
+            return step.granted
+        return step.granted
+
+    def _create(self, config: NetworkConfig, request: Request, step: _Step, want: Want) -> Granted:
+        """Make the Node; annotate it only once it has its pod CIDR, since flannelds do not act on that coming later."""
+        decision = step.granted.decision
+        subnets = (decision.subnet, decision.ipv6_subnet)
+        pinned = subnets != (None, None)
+        node = codec.external_node(request.name, subnets, step.changes if pinned else {})
+        _asked(lambda: self.client.create(NODES, node))
+        if pinned:
+            return step.granted
+        try:
+            assigned = self._await_subnets(request.name)
+            annotated = self._plan(config, request, assigned, want)
+            granted = self._carry_out(config, request, annotated, want)
+        except (StoreError, ConflictError, InputError):
+            _asked(lambda: self.client.delete(f"{NODES}/{request.name}"))
+            raise
+        return replace(granted, reason="created")
+
+    def _await_subnets(self, name: str) -> Mapping[str, Any]:
+        deadline = time.monotonic() + self.settings.assign_timeout
+        while True:
+            node = self._get(name)
+            if codec.pod_cidrs(node) != (None, None):
+                return node
+            if time.monotonic() > deadline:
+                raise ConflictError(
+                    f"the cluster gave the new Node {name} no podCIDR within {self.settings.assign_timeout:g} s, so it "
+                    "was deleted again; give the host a subnet inside the network that no Node has"
+                )
+            self._sleep(0.5)
+
+    def _remove(self, node: Mapping[str, Any]) -> None:
+        path = f"{NODES}/{codec.name_of(node)}"
+        if codec.is_external(node):
+            _asked(lambda: self.client.delete(path))
+            return
+        nothing = {key: None for key in self.keys.written if key in codec.annotations_of(node)}
+        self._patch(f"{path}/status", {"metadata": {"annotations": nothing}})
+
+    def _patch(self, path: str, body: Mapping[str, Any]) -> None:
+        _asked(lambda: self.client.patch(path, body, "strategic"))
+
+
+class _MissingError(StoreError):
+    """The object does not exist."""
+
+
+_TRANSLATION = (
+    (errors.NotFound, _MissingError),
+    (errors.Unauthorized, AccessError),
+    (errors.Forbidden, AccessError),
+    (errors.Conflict, LostRaceError),
+    (errors.Unreachable, UnreachableError),
+)
+
+
+def _asked(action: Callable[[], Any]) -> Any:
+    """Run a request; its failure is raised as the StoreError that callers of a lease store know."""
+    try:
+        return action()
+    except errors.KubeError as error:
+        for kind, translated in _TRANSLATION:
+            if isinstance(error, kind):
+                raise translated(str(error)) from error
+        raise StoreError(str(error)) from error
+
+
+def _is_annotated(node: Mapping[str, Any], keys: codec.Keys) -> bool:
+    return keys.managed in codec.annotations_of(node)
+
+
+def _check_shared_addresses(steps: Sequence[_Step]) -> None:
+    owners: dict[Any, str] = {}
+    for step in steps:
+        lease = step.granted.lease
+        for address in (lease.public_ip, lease.public_ipv6):
+            if address is None:
+                continue
+            other = owners.setdefault(address, lease.name)
+            if other != lease.name:
+                raise InputError(f"nodes {other} and {lease.name} have the same public address {address}")
+
+
+def _version(item: Mapping[str, Any]) -> int:
+    return _number((item.get("metadata") or {}).get("resourceVersion", ""))
+
+
+def _number(text: Any) -> int:
+    return int(text) if str(text).isdigit() else 0
+
+
+def open_store(params: Mapping[str, Any]) -> KubernetesStore:
+    """Return the store that the options name; nothing is sent yet. Raises InputError or InvalidAuth."""
+    timeout = kubernetes_options.timeout(params)
+    client = KubeClient.from_options(params, timeout=timeout, budget=2 * timeout)
+    return KubernetesStore(client, kubernetes_options.settings(params))

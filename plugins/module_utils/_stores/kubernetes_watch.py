@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Follow the leases on Nodes, over ended watches, lost connections and forgotten versions.
+
+Private to podnet.cni: may change in any release.
+
+The list of Nodes and its version come first, then a watch from that version with bookmarks, as described at
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Callable, Iterator
+
+from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient, WatchEvent
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
+    AccessError,
+    Entry,
+    Event,
+    Problem,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import KubernetesStore
+
+_NODES = "/api/v1/nodes"
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+
+def watch(
+    store: KubernetesStore, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]
+) -> Iterator[Event]:
+    """Yield a snapshot, then every change of a lease until *stop* returns true.
+
+    Changes of a Node that leave its lease alone, such as heartbeats, are no change. An outage is one ``problem`` event;
+    afterwards the watch goes on where it was. Raises StoreError when the Nodes cannot be read at the start, or access
+    is denied.
+    """
+    state = _Following(store)
+    yield from state.begin()
+    pause, broken, anew = _FIRST_PAUSE, False, False
+    while not stop():
+        try:
+            if anew:
+                yield from state.resync()
+                anew = False
+            for event in state.follow(stop, poll):
+                pause, broken = _FIRST_PAUSE, False
+                if event is not None:
+                    yield event
+            continue
+        except errors.Expired:
+            anew = True
+            continue
+        except (errors.Unauthorized, errors.Forbidden) as error:
+            raise AccessError(str(error)) from error
+        except AccessError:
+            raise
+        except (errors.KubeError, UnreachableError) as error:
+            if not broken:
+                yield Event("problem", state.revision, problem=_outage(error))
+            broken = True
+        _sleep_until(pause, stop, sleep)
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+class _Following:
+    """The leases known so far and the version up to which they are known."""
+
+    def __init__(self, store: KubernetesStore) -> None:
+        self._store = store
+        self._known: dict[str, Entry] = {}
+        self.revision = 0
+
+    def begin(self) -> Iterator[Event]:
+        """Read everything and yield it as a snapshot."""
+        listing = self._store.list_leases()
+        self._known = {entry.key: entry for entry in listing.entries}
+        self.revision = listing.revision
+        yield Event("snapshot", listing.revision, leases=tuple(listing.leases))
+        for problem in listing.problems:
+            yield Event("problem", listing.revision, problem=problem)
+
+    def resync(self) -> Iterator[Event]:
+        """Read everything again and yield what differs from what was known."""
+        before = self._known
+        listing = self._store.list_leases()
+        self._known = {entry.key: entry for entry in listing.entries}
+        self.revision = listing.revision
+        for name, entry in before.items():
+            if name not in self._known:
+                yield Event("removed", listing.revision, lease=entry.lease)
+        for name, entry in self._known.items():
+            yield from _difference(before.get(name), entry, listing.revision)
+
+    def follow(self, stop: Callable[[], bool], poll: float) -> Iterator[Event | None]:
+        """Yield changes until the server ends the watch; None for a sign of life that is no change."""
+        pump = _Pump(self._store.client, str(self.revision))
+        try:
+            while not stop():
+                message = pump.next(poll)
+                if message is _IDLE:
+                    continue
+                if message is _END:
+                    return
+                yield None
+                yield from self._apply(message)
+        finally:
+            pump.stop()
+
+    def _apply(self, message: WatchEvent) -> Iterator[Event]:
+        version = message.resource_version
+        self.revision = int(version) if version.isdigit() else self.revision
+        if message.type == "BOOKMARK":
+            return
+        node = message.object
+        before = self._known.pop(str(node["metadata"]["name"]), None)
+        entry, problem = None, None
+        if message.type != "DELETED":
+            entry, _blocked, problem = self._store.read_node(node)
+        if problem is not None:
+            yield Event("problem", self.revision, problem=problem)
+        if entry is None:
+            if before is not None:
+                yield Event("removed", self.revision, lease=before.lease)
+            return
+        self._known[entry.key] = entry
+        yield from _difference(before, entry, self.revision)
+
+
+_IDLE = object()
+_END = object()
+
+
+class _Pump:
+    """Reads one watch in a thread of its own, so that its reader can look up from it at any time."""
+
+    def __init__(self, client: KubeClient, version: str) -> None:
+        self._queue: queue.Queue[Any] = queue.Queue(maxsize=1000)
+        self._stopped = threading.Event()
+        self._client = client
+        self._events = client.watch(_NODES, version)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def next(self, seconds: float) -> Any:
+        """The next WatchEvent, _IDLE when none came in time, _END after the last; raises what the watch raised."""
+        try:
+            message = self._queue.get(timeout=seconds)
+        except queue.Empty:
+            return _IDLE
+        if isinstance(message, Exception):
+            raise message
+        return message
+
+    def stop(self) -> None:
+        """Let the thread end; where the watch cannot be ended from here, it does when the server ends it."""
+        self._stopped.set()
+        self._client.end_watches()
+
+    def _run(self) -> None:
+        try:
+            for event in self._events:
+                if not self._put(event):
+                    return
+            self._put(_END)
+        except Exception as error:  # handed to the reader
+            self._put(error)
+        finally:
+            self._events.close()
+
+    def _put(self, message: Any) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(message, timeout=0.5)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+
+def _difference(before: Entry | None, entry: Entry, revision: int) -> Iterator[Event]:
+    if before is None:
+        yield Event("added", revision, lease=entry.lease)
+    elif replace(before.lease, ttl=None) != replace(entry.lease, ttl=None):
+        yield Event("updated", revision, lease=entry.lease)
+
+
+def _outage(error: Exception) -> Problem:
+    return Problem("unreachable", "kubernetes", str(error), "the watch goes on by itself when the API server is back")
+
+
+def _sleep_until(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+    end = time.monotonic() + seconds
+    while not stop():
+        left = end - time.monotonic()
+        if left <= 0:
+            return
+        sleep(min(left, 0.5))

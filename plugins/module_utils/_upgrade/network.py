@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is different between two network configs, in words; no I/O. Private to podnet.cni: may change in any release."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Iterator, Mapping
+
+SECRET_KEYS = ("PSK",)
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"vxlan": {"VNI": 1, "Port": 8472}, "wireguard": {"ListenPort": 51820}}
+"""What a Linux node takes for an option that is not there or 0 (flannel v0.28.9 pkg/backend)."""
+
+
+def differences(before: str, after: str) -> list[str]:
+    """Lines like C(Backend.VNI: 1 -> 4096). A text that is no JSON object differs as a whole."""
+    old, new = _parse(before), _parse(after)
+    if old is None or new is None:
+        return [] if before == after else ["(text)"]
+    return list(_compare(old, new, ""))
+
+
+def backend(text: str) -> str:
+    """The backend's type, empty when there is none."""
+    config = _parse(text) or {}
+    found = config.get("Backend")
+    return str(found.get("Type") or "") if isinstance(found, Mapping) else ""
+
+
+def identity(text: str) -> dict[str, Any]:
+    """The options by which nodes tell packets of each other: all nodes need the same."""
+    found = (_parse(text) or {}).get("Backend")
+    options = found if isinstance(found, Mapping) else {}
+    given = {key: options[key] for key in ("VNI", "Port", "ListenPort", "ListenPortV6", "PSK") if options.get(key)}
+    return {**_DEFAULTS.get(str(options.get("Type")), {}), **given}
+
+
+def _parse(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> Iterator[str]:
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _compare(before, after, f"{where}{key}.")
+        elif key in SECRET_KEYS:
+            yield f"{where}{key}: (another secret)"
+        else:
+            yield f"{where}{key}: {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: Any) -> str:
+    return "(none)" if value is None else json.dumps(value, sort_keys=True)

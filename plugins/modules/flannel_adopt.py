@@ -1,0 +1,179 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: flannel_adopt
+version_added: 0.1.0
+short_description: Decide how flannel gets into a cluster, and make room for it
+description:
+  - Finds the network that a cluster has, as the lookup P(podnet.cni.flannel#lookup) does, and decides what installing
+    flannel means there. That is a new installation, an upgrade in place, a replacement or a move.
+  - Refuses where another network carries the pods, where flannel is installed twice, where the network would change.
+  - With O(prepare=true) it does what has to come before the objects are applied. It deletes a DaemonSet whose selector
+    cannot be kept, and takes over the fields that another installer wrote, so that they do not stay behind.
+  - The role C(podnet.cni.flannel) uses it.
+author:
+  - podnet.cni contributors (@podnet-cni)
+extends_documentation_fragment:
+  - podnet.cni._attributes
+  - podnet.cni._kubernetes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+  platform:
+    platforms: posix
+options:
+  namespace:
+    description:
+      - Namespace of a new installation, and of one that is replaced with O(adopt=replace).
+    type: str
+    default: kube-flannel
+  network_config:
+    description:
+      - The network config that flannel is going to have, by upstream's names.
+    type: dict
+    required: true
+  install_method:
+    description:
+      - Who applies the objects. V(helm) can keep neither names nor selectors of another installer.
+    type: str
+    choices: [manifest, helm]
+    default: manifest
+  adopt:
+    description:
+      - What to do about flannel that is there already.
+      - With V(in_place) it keeps its namespace, its names and its selector where that is possible.
+      - With V(replace) it moves to O(namespace) and gets the names and the selector of a new installation.
+      - With V(never) the module fails, unless this collection installed it.
+    type: str
+    choices: [in_place, replace, never]
+    default: in_place
+  allow_network_change:
+    description:
+      - Whether ranges, backend or what identifies its packets may change, although that interrupts the network.
+    type: bool
+    default: false
+  prepare:
+    description:
+      - Whether to make room. Otherwise the module only reads.
+    type: bool
+    default: false
+  wait_timeout:
+    description:
+      - Seconds to wait for a deleted DaemonSet to be gone.
+    type: float
+    default: 120.0
+"""
+
+EXAMPLES = r"""
+- name: What would installing flannel mean here?
+  podnet.cni.flannel_adopt:
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: vxlan
+  register: plan
+
+- name: Make room for it
+  podnet.cni.flannel_adopt:
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: vxlan
+    prepare: true
+"""
+
+RETURN = r"""
+action:
+  description:
+    - What installing means. V(install) where there is no flannel; V(upgrade) in place; V(replace) when the DaemonSet
+      has to be made anew; V(move) when that is in another namespace.
+  returned: success
+  type: str
+  sample: upgrade
+place:
+  description: Where the objects go, under which names, with which selector and further labels of the pods.
+  returned: success
+  type: dict
+  sample:
+    namespace: kube-system
+    daemonset: kube-flannel-ds
+    configmap: kube-flannel-cfg
+    service_account: flannel
+    selector:
+      matchLabels:
+        app: flannel
+    labels: {}
+release:
+  description: Name of the Helm release that owns the installation, empty when none does.
+  returned: success
+  type: str
+  sample: flannel
+leftovers:
+  description: Objects of the former installation that nothing uses once the new one is applied.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+interruptions:
+  description: Changes of the network that were allowed, each with what it breaks.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+actions:
+  description: What was done, or would be done, to make room.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - take over the fields of DaemonSet kube-system/kube-flannel-ds
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._manifests import adopt_run, adoption
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **auth.ARGUMENT_SPEC,
+            "namespace": {"type": "str", "default": "kube-flannel"},
+            "network_config": {"type": "dict", "required": True},
+            "install_method": {"type": "str", "choices": list(adoption.METHODS), "default": "manifest"},
+            "adopt": {"type": "str", "choices": list(adoption.POLICIES), "default": "in_place"},
+            "allow_network_change": {"type": "bool", "default": False},
+            "prepare": {"type": "bool", "default": False},
+            "wait_timeout": {"type": "float", "default": 120.0},
+        },
+        supports_check_mode=True,
+    )
+    module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
+    module.no_log_values.update(secret_texts(module.params["network_config"]))
+    try:
+        with KubeClient.from_options(module.params) as client:
+            result = adopt_run.run(client, module.params, module.check_mode)
+    except PodnetError as error:
+        module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

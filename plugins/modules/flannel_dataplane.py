@@ -1,0 +1,311 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: flannel_dataplane
+version_added: 0.1.0
+short_description: Program a node's kernel as flanneld would, without flanneld
+description:
+  - Makes the links, addresses, routes, neighbours and forwarding entries that flanneld v0.28 makes on a node, from the
+    network config, the node's own lease and its peers' leases. Nodes that run flanneld are peers like any other.
+  - Removes what is stale and repairs what drifted, in one run, and touches nothing else; traffic to peers that need no
+    change is not disturbed. A link that a backend used before, or the routes it left, go as well.
+  - Runs on the node. Many peers are one task; C(etcd) is not needed unless O(store) says so.
+author:
+  - podnet.cni contributors (@podnet-cni)
+extends_documentation_fragment:
+  - podnet.cni._attributes
+  - podnet.cni._attributes.flannel
+  - podnet.cni._etcd
+  - podnet.cni._kubernetes
+  - podnet.cni._kubernetes.flannel
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+options:
+  state:
+    description:
+      - V(present) makes the node part of the network, V(absent) removes what this module made for it.
+      - V(prepared) comes before the node's lease. It checks that the host could be programmed, and returns what its
+        lease has to publish, RV(public_ip), RV(public_ipv6) and with backend V(wireguard) RV(public_key).
+    type: str
+    choices: [present, absent, prepared]
+    default: present
+  network_config:
+    description:
+      - The network config by upstream's names. Required unless O(store) is given; with O(state=absent) always.
+      - With O(state=prepared) it may be left out. Then the backend's needs are not checked.
+      - Backends V(vxlan), V(host-gw), V(ipip), V(wireguard) and V(alloc) work without flanneld.
+    type: dict
+  lease:
+    description:
+      - The node's own lease, in the shape of RV(podnet.cni.flannel_lease#module:leases). Required with
+        O(state=present) unless O(store) is given.
+      - With O(state=prepared) only its public IPs count. The host must hold them; without them those of the underlay
+        link are returned.
+      - Its VTEP MAC is the truth; the device is given that MAC.
+      - With O(store) only the subnet in it counts, and names the lease to take. Without it the node's lease is the one
+        whose public IP this host holds.
+    type: dict
+  peers:
+    description:
+      - The leases of all other nodes, in the same shape. The node's own lease must not be among them.
+      - Peers of another backend are passed over with a warning, as flanneld does.
+    type: list
+    elements: dict
+  store:
+    description:
+      - Read network config and leases from this store on the node, instead of O(network_config) and O(peers).
+      - V(etcd) needs the Python package C(etcd3gw) on the node, V(kubernetes) the package C(kubernetes).
+      - With V(kubernetes) O(network_config) replaces the cluster's ConfigMap.
+    type: str
+    choices: [etcd, kubernetes]
+  interface:
+    description:
+      - The link under the overlay. The default is the one that holds the lease's public IP.
+    type: str
+  firewall:
+    description:
+      - V(nftables) keeps masquerade and forward rules in tables of this collection's own, V(none) leaves them to
+        others and touches no rule.
+    type: str
+    choices: [nftables, none]
+    default: nftables
+  remove_firewall_leftovers:
+    description:
+      - Also remove the firewall rules that a flanneld left behind. They are reported in any case.
+    type: bool
+    default: false
+  ip_masq:
+    description:
+      - Whether traffic that leaves the network is masqueraded.
+    type: bool
+    default: true
+  subnet_file:
+    description:
+      - The file that tells the CNI plugin C(flannel) about this node. Empty writes none.
+    type: str
+    default: /run/flannel/subnet.env
+  restore_dir:
+    description:
+      - Directory for the files that bring the data plane back at boot without Python. Empty writes none.
+    type: str
+    default: ''
+  wireguard_key_file:
+    description:
+      - With backend V(wireguard), the file with the node's private key. O(state=prepared) makes it, with mode 0400,
+        and its content is never returned. O(state=absent) removes it.
+    type: path
+    default: /etc/podnet-cni/wireguard.key
+  lock_timeout:
+    description:
+      - Seconds to wait when another run of this module is at work on the same host.
+    type: float
+    default: 60.0
+requirements:
+  - pyroute2 0.7.2 or newer on the node (C(python3-pyroute2) on Debian and Ubuntu)
+  - CAP_NET_ADMIN on the node
+notes:
+  - A node on which flanneld runs for the same network must not be programmed; they would fight over the same links.
+  - The module's arguments are not written to the system log, because a network config can hold a preshared key.
+seealso:
+  - module: podnet.cni.flannel_dataplane_info
+  - module: podnet.cni.flannel_lease
+"""
+
+EXAMPLES = r"""
+- name: Lease a subnet for every host, once
+  podnet.cni.flannel_lease:
+    nodes:
+      - name: node-1
+        public_ip: 198.18.0.1
+      - name: node-2
+        public_ip: 198.18.0.2
+  register: leases
+  run_once: true
+  delegate_to: localhost
+
+- name: Program the kernel of each
+  podnet.cni.flannel_dataplane:
+    network_config: "{{ leases.network_config }}"
+    lease: "{{ leases.leases | selectattr('name', 'equalto', inventory_hostname) | first }}"
+    peers: "{{ leases.leases | rejectattr('name', 'equalto', inventory_hostname) }}"
+  become: true
+
+- name: Let a node of a large network read config and leases itself
+  podnet.cni.flannel_dataplane:
+    store: etcd
+    etcd_endpoints:
+      - http://198.18.0.10:2379
+  become: true
+
+- name: Let an external host read the leases of a Kubernetes cluster itself
+  podnet.cni.flannel_dataplane:
+    store: kubernetes
+    kubeconfig: /etc/podnet-cni/kubeconfig
+  become: true
+
+- name: Check a host before it gets a lease, and make the wireguard key that the lease publishes
+  podnet.cni.flannel_dataplane:
+    state: prepared
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: wireguard
+  register: prepared
+  become: true
+
+- name: Leave the network
+  podnet.cni.flannel_dataplane:
+    state: absent
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: vxlan
+  become: true
+"""
+
+RETURN = r"""
+actions:
+  description:
+    - What was done, or would be done in check mode, in order. More than 200 operations of one kind are one line.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - remove route 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink
+    - set route 10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink
+backend:
+  description: The backend of the network, null with O(state=prepared) and no O(network_config).
+  returned: success
+  type: str
+  sample: vxlan
+devices:
+  description: The names of the node's links for the overlay; empty for backends without one.
+  returned: success, unless O(state=prepared)
+  type: list
+  elements: str
+  sample: [flannel.1]
+mtu:
+  description: The MTU that pods get, null with O(state=absent).
+  returned: success, unless O(state=prepared)
+  type: int
+  sample: 1450
+mac:
+  description: The VTEP MAC of the IPv4 device, null without one.
+  returned: success, unless O(state=prepared)
+  type: str
+  sample: 02:42:ac:14:00:07
+ipv6_mac:
+  description: The VTEP MAC of the IPv6 device, null without one.
+  returned: success, unless O(state=prepared)
+  type: str
+  sample: null
+peers:
+  description: How many peers are programmed.
+  returned: success, unless O(state=prepared)
+  type: int
+  sample: 29
+interface:
+  description: The link under the overlay.
+  returned: success and O(state=prepared)
+  type: str
+  sample: eth0
+public_ip:
+  description: The IPv4 address by which peers can reach the host, null without one.
+  returned: success and O(state=prepared)
+  type: str
+  sample: 198.18.0.1
+public_ipv6:
+  description: The IPv6 address by which peers can reach the host, null without one.
+  returned: success and O(state=prepared)
+  type: str
+  sample: null
+public_key:
+  description: With backend V(wireguard), the node's public key, for its lease; otherwise null.
+  returned: success
+  type: str
+  sample: null
+"""
+
+import socket
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import kernel, task
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.prepare import prepare
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile import reconcile
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
+from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._stores import options
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import KUBERNETES_ARGUMENT_SPEC
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **options.ETCD_ARGUMENT_SPEC,
+    **KUBERNETES_ARGUMENT_SPEC,
+    "state": {"type": "str", "choices": ["present", "absent", "prepared"], "default": "present"},
+    "network_config": {"type": "dict"},
+    "lease": {"type": "dict"},
+    "peers": {"type": "list", "elements": "dict"},
+    "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
+    "interface": {"type": "str"},
+    "firewall": {"type": "str", "choices": ["nftables", "none"], "default": "nftables"},
+    "remove_firewall_leftovers": {"type": "bool", "default": False},
+    "ip_masq": {"type": "bool", "default": True},
+    "subnet_file": {"type": "str", "default": "/run/flannel/subnet.env"},
+    "restore_dir": {"type": "str", "default": ""},
+    "wireguard_key_file": {"type": "path", "default": "/etc/podnet-cni/wireguard.key", "no_log": False},
+    "lock_timeout": {"type": "float", "default": 60.0},
+}
+
+
+def read_leases(module: AnsibleModule) -> Any:
+    """What the store holds. The clients of both stores are imported here, because most runs are given their peers."""
+    from ansible_collections.podnet.cni.plugins.module_utils._stores.tasks import read_store
+
+    return read_store(module.params, module.warn)
+
+
+def main() -> None:
+    """Run the module."""
+    # Thousands of peers, or a preshared key, are nothing for the system log.
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC, mutually_exclusive=[("store", "peers")], supports_check_mode=True, no_log=True
+    )
+    module.no_log_values.update(secret_texts(module.params["network_config"]))
+    module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
+    host = socket.gethostname()
+    try:
+        if module.params["state"] == "prepared":
+            outcome = prepare(host, task.question(module.params), module.check_mode)
+        else:
+            request = task.request(
+                module.params,
+                (lambda: read_leases(module)) if module.params["store"] else None,
+                kernel.host_address_texts,
+            )
+            outcome = reconcile(host, request, module_runner(module), module.check_mode)
+    except PodnetError as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    task.shorten(module.params)
+    module.exit_json(**task.result(outcome, module._diff))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_udp_probe
+short_description: Find out whether UDP ports are open between hosts
+version_added: 0.1.0
+author: podnet.cni contributors (@podnet-cni)
+description:
+  - Takes three tasks, each of which runs once on every host. The first starts a listener that echoes, the second asks
+    the listeners of other hosts, the third ends the listener.
+  - A listener answers only packets that begin with O(token), with an answer as long as the question, and ends by itself
+    after O(lifetime). No file is written on the host.
+  - A port that is held already, as by the kernel's vxlan link of a host that has joined the overlay, is reported as
+    V(held). Then a measurement over the overlay itself tells more, see M(podnet.cni.pod_network_probe).
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The measurement runs in check mode, too. It changes nothing.
+  diff_mode:
+    support: N/A
+    details:
+      - This action does not modify state.
+  idempotent:
+    support: full
+    details:
+      - This action does not modify state.
+  platform:
+    platforms: linux
+extends_documentation_fragment:
+  - podnet.cni._attributes
+options:
+  state:
+    description:
+      - V(listening) starts the listener, V(asked) asks those of other hosts, V(stopped) ends the listener.
+    type: str
+    choices: [listening, asked, stopped]
+    required: true
+  addresses:
+    description:
+      - This host's own addresses. It listens at them, and asks from them.
+      - Required with O(state=listening).
+    type: list
+    elements: str
+    default: []
+  ports:
+    description:
+      - The UDP ports to listen at or to ask.
+      - Required with O(state=listening) and O(state=asked).
+    type: list
+    elements: int
+    default: []
+  token:
+    description:
+      - A text that is the same for all hosts of a run, and known to nobody else.
+      - Required with O(state=listening) and O(state=asked).
+    type: str
+  lifetime:
+    description: Seconds after which the listener ends, if nobody has stopped it.
+    type: float
+    default: 60
+  source:
+    description: Name of this host. A target with the same name is left out.
+    type: str
+    default: ""
+  targets:
+    description:
+      - The hosts to ask.
+      - Required with O(state=asked).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: IPv4 or IPv6 address.
+        type: str
+        required: true
+      name:
+        description: Name to report it by. Left out, the address.
+        type: str
+  sample:
+    description:
+      - Number of targets to ask, those that follow O(source) in O(targets), from the end on to the start.
+        V(0) asks all.
+    type: int
+    default: 0
+  attempts:
+    description: How often a host is asked that does not answer.
+    type: int
+    default: 3
+  timeout:
+    description: Seconds to wait for answers to one attempt.
+    type: float
+    default: 0.5
+  pid:
+    description: What the task with O(state=listening) returned. Without it there is nothing to stop.
+    type: int
+  start_time:
+    description: What the task with O(state=listening) returned. It tells the listener from a later process.
+    type: int
+seealso:
+  - module: podnet.cni.pod_network_probe
+  - module: podnet.cni.preflight_host_info
+"""
+
+EXAMPLES = r"""
+- name: Listen at flannel's port
+  podnet.cni.preflight_udp_probe:
+    state: listening
+    addresses: ["{{ public_ip }}"]
+    ports: [8472]
+    token: "{{ run_token }}"
+  register: listener
+
+- name: Ask every other host
+  podnet.cni.preflight_udp_probe:
+    state: asked
+    addresses: ["{{ public_ip }}"]
+    ports: [8472]
+    token: "{{ run_token }}"
+    source: "{{ inventory_hostname }}"
+    targets:
+      - {name: node1, address: 198.18.0.11}
+      - {name: node2, address: 198.18.0.12}
+  register: answers
+
+- name: End the listener
+  podnet.cni.preflight_udp_probe:
+    state: stopped
+    pid: "{{ listener.pid }}"
+    start_time: "{{ listener.start_time }}"
+"""
+
+RETURN = r"""
+listeners:
+  description: What became of each pair of address and port.
+  returned: with O(state=listening)
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: One of O(addresses).
+      type: str
+      sample: 198.18.0.11
+    port:
+      description: One of O(ports).
+      type: int
+      sample: 8472
+    state:
+      description: V(listening), V(held) when somebody else has the port, or V(failed).
+      type: str
+      sample: listening
+    reason:
+      description: The system's reason unless it listens.
+      type: str
+      sample: ""
+pid:
+  description: Number of the listener's process, or V(null) when it could listen nowhere.
+  returned: with O(state=listening)
+  type: int
+  sample: 4711
+start_time:
+  description: When the listener started, in clock ticks since boot, or V(null).
+  returned: with O(state=listening)
+  type: int
+  sample: 120934
+probes:
+  description: One entry per target and port.
+  returned: with O(state=asked)
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: The value of O(source).
+      type: str
+      sample: node1
+    target:
+      description: Name of the target.
+      type: str
+      sample: node2
+    address:
+      description: Address of the target.
+      type: str
+      sample: 198.18.0.12
+    port:
+      description: The port that was asked.
+      type: int
+      sample: 8472
+    open:
+      description: Whether the listener there answered.
+      type: bool
+      sample: true
+    rtt:
+      description: Milliseconds until the answer, or V(null) without one.
+      type: float
+      sample: 0.214
+    error:
+      description: Why there was no answer, as far as the system tells.
+      type: str
+      sample: ""
+stopped:
+  description: Whether there was a listener to stop.
+  returned: with O(state=stopped)
+  type: bool
+  sample: true
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.podnet.cni.plugins.module_utils import _probe
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import udp
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["listening", "asked", "stopped"], "required": True},
+    "addresses": {"type": "list", "elements": "str", "default": []},
+    "ports": {"type": "list", "elements": "int", "default": []},
+    "token": {"type": "str", "no_log": True},
+    "lifetime": {"type": "float", "default": 60},
+    "source": {"type": "str", "default": ""},
+    "targets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"address": {"type": "str", "required": True}, "name": {"type": "str"}},
+    },
+    "sample": {"type": "int", "default": 0},
+    "attempts": {"type": "int", "default": 3},
+    "timeout": {"type": "float", "default": 0.5},
+    "pid": {"type": "int"},
+    "start_time": {"type": "int"},
+}
+
+
+def run(params: dict[str, Any]) -> dict[str, Any]:
+    """Do what the state says and return the module's result; raises PodnetError."""
+    if params["state"] == "stopped":
+        known = params["pid"] is not None and params["start_time"] is not None
+        return {"stopped": known and udp.stop(params["pid"], params["start_time"])}
+    if params["state"] == "asked":
+        targets = _probe.choose(_probe.parse_targets(params["targets"]), params["source"], params["sample"])
+        settings = {name: params[name] for name in ("token", "attempts", "timeout")}
+        return {"probes": udp.ask(params["source"], params["addresses"], targets, params["ports"], **settings)}
+    sockets, listeners = udp.listen(params["addresses"], params["ports"])
+    return {"listeners": listeners, **udp.spawn(sockets, params["token"], params["lifetime"])}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec=ARGUMENT_SPEC,
+        required_if=[
+            ("state", "listening", ["addresses", "ports", "token"]),
+            ("state", "asked", ["ports", "token", "targets"]),
+        ],
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module.params)
+    except PodnetError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An action that repeats a module which takes one step and never waits, and shows how far it is.
+
+Private to podnet.cni: may change in any release.
+
+The module says C(finished: false) while there is more to do, describes in C(progress) where it is, and marks a failure
+after which the same step may be taken again with C(retriable).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+
+class StepsAction(ActionBase):
+    """The waiting and the talking; C(MODULE) is the module's name in the collection, C(POLL) its default pause."""
+
+    MODULE = ""
+    POLL = 5.0
+
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def describe(self, progress: Mapping[str, Any]) -> str:
+        """One line about where the work is, without the time; empty when there is nothing to tell."""
+        return str(progress.get("text") or "")
+
+    def prepare(self, arguments: dict[str, Any]) -> None:
+        """Add to the arguments of the task what every step needs."""
+
+    def patience(self, arguments: Mapping[str, Any]) -> float:
+        """Seconds for which failures that may be retried are borne, once something was changed."""
+        return 0.0
+
+    def limit(self, arguments: Mapping[str, Any]) -> float | None:
+        """Seconds for all steps together; None when the module keeps its own limits."""
+        return None
+
+    def expired(self, step: dict[str, Any], limit: float, take: Callable[..., dict[str, Any]]) -> None:
+        """Turn the last step into a failure that says what is missing; C(take) takes one more, with other options."""
+        step.update(failed=True, msg=f"{self.MODULE} was not finished after {limit:g} s.")
+
+    def merge_diff(self, before: Any, new: Any) -> Any:
+        """The diff of all steps so far and of one more; the first one that there is."""
+        return before or new or {}
+
+    def go_on(self, arguments: dict[str, Any], step: Mapping[str, Any]) -> None:
+        """Take note of a step after which there is more to do, and of what it has for the next one."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The result of the last step, with what all steps did."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = dict(self._task.args)
+        self.prepare(arguments)
+        poll, patience = seconds(arguments.get("poll"), self.POLL), self.patience(arguments)
+        limit = self.limit(arguments)
+        actions: list[str] = []
+        diff: Any = {}
+        changed = False
+        shown = ""
+        began = time.monotonic()
+        silent_since: float | None = None
+
+        def take(**more: Any) -> dict[str, Any]:
+            taken: dict[str, Any] = self._execute_module(
+                module_name=f"podnet.cni.{self.MODULE}", module_args={**arguments, **more}, task_vars=task_vars
+            )
+            return taken
+
+        while True:
+            step = take()
+            now = time.monotonic()
+            actions += step.get("actions") or []
+            changed = changed or bool(step.get("changed"))
+            diff = self.merge_diff(diff, step.get("diff"))
+            if step.get("retriable") and changed:
+                silent_since = silent_since or now
+                if now - silent_since < patience:
+                    display.display(f"{self.MODULE}: {step.get('msg')} Trying again.")
+                    time.sleep(poll)
+                    continue
+            # Whatever does not say that there is more to do is the end.
+            if step.get("failed") or step.get("finished") is not False:
+                break
+            left = None if limit is None else began + limit - now
+            if limit is not None and left is not None and left <= 0:
+                self.expired(step, limit, take)
+                break
+            self.go_on(arguments, step)
+            silent_since = None
+            shown = self._show(step.get("progress") or {}, shown, now - began)
+            time.sleep(poll if left is None else min(poll, left))
+        step.pop("retriable", None)
+        result.update(step)
+        result.update(actions=actions, changed=changed, diff=diff)
+        return result
+
+    def _show(self, progress: Mapping[str, Any], before: str, elapsed: float) -> str:
+        """Print one line, unless nothing but the time is new."""
+        text = self.describe(progress)
+        if text and text != before:
+            display.display(f"{self.MODULE}: {text}, {progress.get('elapsed', round(elapsed))} s")
+        return text
+
+
+def seconds(value: Any, default: float) -> float:
+    """A number of seconds as a task gives it; what is none is left to the module to refuse."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return default

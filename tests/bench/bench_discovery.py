@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Seconds, requests and bytes to find flannel among few and many DaemonSets, beside kubectl in the same run.
+
+Run: python tests/bench/bench_discovery.py [--crowd 20 5000] [--rounds 3]
+with the collection on PYTHONPATH as ansible_collections.podnet.cni. It starts an API server of its own. Each figure is
+the best of the rounds. DaemonSets are spread over a tenth as many namespaces and carry what kubectl apply leaves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster import Scope, discover
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries
+from ansible_collections.podnet.cni.tests.integration.discovery.conftest import complete
+from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
+
+DAEMONSETS = "/apis/apps/v1/namespaces/{}/daemonsets"
+SERVERS_NODES = 20
+
+
+def create(client: KubeClient, item: dict[str, Any]) -> None:
+    """Create a DaemonSet, its namespace being there."""
+    whole = complete(item)
+    whole.pop("status")
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(whole)}
+    whole["metadata"]["annotations"] = applied
+    client.create(DAEMONSETS.format(whole["metadata"]["namespace"]), whole)
+
+
+def crowd(client: KubeClient, first: int, last: int) -> None:
+    """Fill the cluster with DaemonSets that are no network."""
+    for number in range(first // 10, (last + 9) // 10):
+        name = f"team-{number}"
+        client.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    def one(number: int) -> None:
+        env = {f"SETTING_{index}": "x" * 40 for index in range(8)}
+        create(client, fakes.daemonset(f"agent-{number}", f"team-{number // 10}", "example.com/agent:1.0", env=env))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(first, last)))
+
+
+def best(rounds: int, call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of the fastest round, and what it gave."""
+    results = []
+    for _round in range(rounds):
+        started = time.perf_counter()
+        result = call()
+        results.append((time.perf_counter() - started, result))
+    return min(results, key=lambda item: item[0])
+
+
+def ours(kubeconfig: Path, sought: str = "") -> tuple[str, int, int]:
+    """One discovery: what was found, requests, bytes."""
+    with KubeClient.from_options({"kubeconfig": str(kubeconfig)}) as client:
+        records = discover(client, Scope(sought=sought))
+        found = ",".join(f"{record.plugin} in {record.namespace}" for record in records)
+        return found, client.requests, client.bytes
+
+
+def kubectl(kubeconfig: Path, *arguments: str) -> tuple[str, int, int]:
+    command = ["kubectl", f"--kubeconfig={kubeconfig}", "get", "daemonsets", "-A", *arguments]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return " ".join(arguments), 0, len(done.stdout)
+
+
+def lookup(kubeconfig: Path) -> tuple[str, int, int]:
+    """A whole run of Ansible with one lookup in it."""
+    template = "{{ query('podnet.cni.flannel') | map(attribute='namespace') }}"
+    environment = {**os.environ, "K8S_AUTH_KUBECONFIG": str(kubeconfig)}
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "debug", "-a", f"msg={template}"]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    return "ansible -m debug", 0, len(done.stdout)
+
+
+def report(title: str, measured: tuple[float, tuple[str, int, int]]) -> None:
+    seconds, (found, requests, size) = measured
+    print(f"  {title:44} {seconds:7.3f} s {requests or '-':>4} requests {size / 1e6:8.3f} MB   {found}")
+
+
+def flannel(kube: _kube.KubeServer, client: KubeClient, labels: dict[str, str], namespace: str) -> None:
+    """Install flannel as an API server sees it."""
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    create(client, fakes.daemonset("overlay", namespace, fakes.IMAGE, labels=labels, configmap="kube-flannel-cfg"))
+    kube.apply(complete(fakes.flannel_configmap(namespace)))
+    path = f"{DAEMONSETS.format(namespace)}/overlay/status"
+    client.patch(path, {"status": {"desiredNumberScheduled": 20, "currentNumberScheduled": 20, "numberReady": 20}})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--crowd", type=int, nargs="+", default=[20, 5000])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    try:
+        _kube_binaries.find()
+    except _kube_binaries.Missing as reason:
+        print(f"no API server: {reason}")
+        return 0
+    with _kube.running() as kube, KubeClient.from_options({"kubeconfig": str(kube.admin)}) as client:
+        for number in range(SERVERS_NODES):
+            item = complete(fakes.flannel_node(f"node-{number}", number + 1))
+            item["status"]["images"] = [
+                {"names": [f"registry.example.com/team/image-{index}@sha256:{'0' * 64}"], "sizeBytes": 1}
+                for index in range(50)
+            ]
+            kube.api("POST", "/api/v1/nodes", item)
+        there = 0
+        for size in sorted(options.crowd):
+            crowd(client, there, size)
+            there = size
+            print(f"{size} DaemonSets in {max(1, size // 10)} namespaces, {SERVERS_NODES} Nodes")
+            for title, labels in (("with a known label", {"app": "flannel"}), ("without labels", {})):
+                flannel(kube, client, labels, "net-x")
+                print(f" flannel {title}")
+                report("discovery, flannel", best(options.rounds, lambda: ours(kube.admin, "flannel")))
+                report("discovery, any plugin", best(options.rounds, lambda: ours(kube.admin)))
+                client.delete(f"{DAEMONSETS.format('net-x')}/overlay")
+                client.delete("/api/v1/namespaces/net-x/configmaps/kube-flannel-cfg")
+            flannel(kube, client, {"app": "flannel"}, "net-x")
+            print(" yardsticks")
+            report("kubectl", best(options.rounds, lambda: kubectl(kube.admin, "-l", "app=flannel")))
+            report("kubectl", best(options.rounds, lambda: kubectl(kube.admin, "-o", "json")))
+            report("the lookup and all of Ansible", best(options.rounds, lambda: lookup(kube.admin)))
+            client.delete(f"{DAEMONSETS.format('net-x')}/overlay")
+            client.delete("/api/v1/namespaces/net-x/configmaps/kube-flannel-cfg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Count what runs on each host: the tasks that send a module there, not those that the controller answers itself."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = r"""
+name: module_runs
+type: aggregate
+short_description: Count module runs per host
+description:
+  - Writes a JSON object of host names and their module runs, C(delegated) for those that one host runs for all, and the
+    number of changed results, to the file that E(MODULE_RUNS_FILE) names.
+"""
+
+ON_THE_CONTROLLER = frozenset(
+    {"include_tasks", "include_role", "set_fact", "assert", "debug", "validate_argument_spec"}
+)
+DELEGATED = "delegated"
+
+
+class CallbackModule(CallbackBase):
+    """Aggregate callback; enabled by E(ANSIBLE_CALLBACKS_ENABLED)."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "module_runs"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.runs: Counter[str] = Counter()
+        self.changed = 0
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """Count one result."""
+        if result.task.action.rpartition(".")[2] in ON_THE_CONTROLLER:
+            return
+        where = DELEGATED if result.task.delegate_to else result.host.get_name()
+        self.runs[where] += 1
+        self.changed += bool(result.result.get("changed"))
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:
+        """Write the counts."""
+        Path(os.environ["MODULE_RUNS_FILE"]).write_text(json.dumps({"runs": self.runs, "changed": self.changed}))

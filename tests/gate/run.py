@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The quality gate: run every check on a staged copy of the tree, two at a time, and say what each did.
+
+run.py                      all gates
+run.py --only fast,molecule gates by name or group
+run.py --list               what there is
+run.py --stage-only         only make the copy
+
+The last line counts tests and gates: `N passed, N failed, N skipped`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import time
+
+from gates import all_gates, base_environment
+from kubernetes_core import provide
+from running import Result, run_gates
+from stage import BUILD, stage
+
+WORKERS = 2
+
+
+def select(gates: list, wanted: str) -> list:
+    """The gates whose name or group is in the comma-separated `wanted`; all when it is empty."""
+    if not wanted:
+        return [gate for gate in gates if not gate.only_on_request]
+    words = set(wanted.split(","))
+    known = {word for gate in gates for word in (gate.name, *gate.groups)}
+    if words - known:
+        sys.exit(f"no such gate or group: {', '.join(sorted(words - known))}; there are: {', '.join(sorted(known))}")
+    return [gate for gate in gates if words & {gate.name, *gate.groups}]
+
+
+def report(results: list[Result], seconds: float) -> int:
+    """Print the table, the skipped tests with their reasons and the totals; returns the exit code."""
+    print(f"\n{'gate':<24} {'result':<7} {'seconds':>8}  tests")
+    for result in sorted(results, key=lambda each: each.gate.name):
+        counts = (
+            f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped" if result.has_tests else ""
+        )
+        print(f"{result.gate.name:<24} {'ok' if result.ok else 'FAILED':<7} {result.seconds:8.1f}  {counts}".rstrip())
+    skipped = [(result.gate.name, *skip) for result in results for skip in result.skipped]
+    if skipped:
+        print(f"\nskipped tests ({len(skipped)}):")
+        for gate, test, reason in sorted(skipped):
+            print(f"  {gate}: {test}: {reason}")
+    failed_gates = [result for result in results if not result.ok]
+    for result in failed_gates:
+        print(f"\nFAILED {result.gate.name}: {result.log}")
+    passed = sum(result.passed for result in results) + len(results) - len(failed_gates)
+    failed = sum(result.failed for result in results) + len(failed_gates)
+    print(f"\n{len(results)} gates in {seconds:.0f} s; a gate counts as one below, as does each pytest test")
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """Stage, run, report; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="comma-separated names or groups")
+    parser.add_argument("--list", action="store_true", help="list gates and groups, run nothing")
+    parser.add_argument("--stage-only", action="store_true", help="only make the staged copy")
+    options = parser.parse_args()
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another run of the gate uses this checkout's .build; wait for it, or work in a clone")
+        begin = time.monotonic()
+        print(f"== stage: {stage()}", flush=True)
+        if options.stage_only:
+            return 0
+        gates = select(all_gates(), options.only)
+        if options.list:
+            for gate in gates:
+                print(f"{gate.name:<24} {','.join(gate.groups):<12} {gate.shown()}")
+            return 0
+        for directory in ("logs", "reports"):
+            shutil.rmtree(BUILD / directory, ignore_errors=True)
+            (BUILD / directory).mkdir()
+        os.environ.update(base_environment())
+        print(f"== dependencies: {provide()}", flush=True)
+        results = []
+        for result in run_gates(gates, WORKERS):
+            results.append(result)
+            result.show()
+        return report(results, time.monotonic() - begin)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

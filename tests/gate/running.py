@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run one gate: its commands in order, output kept in a log, tests counted from the JUnit files that pytest writes."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stage import BUILD, ROOT, STAGED
+
+TIMEOUT = 3600
+_running: set[subprocess.Popen] = set()
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check. `lock` names what no other gate may use meanwhile, `shares` what others may use that share it too;
+    `reports` are the JUnit files it leaves, `weight` about how many seconds it takes.
+    """
+
+    name: str
+    commands: Sequence[Sequence[str]]
+    groups: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path = STAGED
+    lock: str = ""
+    shares: str = ""
+    reports: tuple[Path, ...] = ()
+    weight: int = 0
+    only_on_request: bool = False
+
+    def keeps_out(self, other: Gate) -> bool:
+        """Whether the other gate must wait for this one."""
+        holds = self.lock != "" and self.lock in (other.lock, other.shares)
+        return holds or (self.shares != "" and self.shares == other.lock)
+
+    def shown(self) -> str:
+        """The commands as a person would type them, without this machine's paths."""
+        text = " && ".join(shlex.join(command) for command in self.commands)
+        return text.replace(f"{ROOT}/.venv/bin/", "").replace(f"{ROOT}/", "")
+
+
+@dataclass
+class Result:
+    """What came of a gate. `skipped` holds (test, reason)."""
+
+    gate: Gate
+    ok: bool
+    seconds: float
+    log: Path
+    passed: int = 0
+    failed: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    has_tests: bool = False
+
+    def show(self) -> None:
+        """Print the command, and the last line of its output, or all of it when the gate failed."""
+        text = self.log.read_text(encoding="utf-8", errors="replace").rstrip()
+        print(f"== {self.gate.name}: {self.gate.shown()}")
+        if self.ok:
+            print(f"   ok in {self.seconds:.1f} s: {text.splitlines()[-1] if text else 'no output'}", flush=True)
+        else:
+            print(f"{text}\n   FAILED {self.gate.name} after {self.seconds:.1f} s", flush=True)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a command with everything it started. An interrupt lets tests take their namespaces down first."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _run(command: Sequence[str], gate: Gate, log: Path) -> int:
+    with log.open("ab") as output:
+        environment = {**os.environ, **gate.environment}
+        process = subprocess.Popen(
+            command,
+            cwd=gate.cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        _running.add(process)
+        try:
+            return process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            output.write(f"\nended after {TIMEOUT} s without a result\n".encode())
+            _end(process)
+            return 124
+        finally:
+            _running.discard(process)
+
+
+def _count(result: Result) -> None:
+    for pattern in result.gate.reports:
+        files = sorted(pattern.parent.glob(pattern.name))
+        if not files:
+            result.ok = False
+        for file in files:
+            for case in ET.parse(file).iter("testcase"):
+                name = f"{case.get('classname', '')}.{case.get('name', '')}".removeprefix("tests.")
+                skip = case.find("skipped")
+                if skip is not None:
+                    result.skipped.append((name, " ".join(skip.get("message", "no reason given").split())))
+                elif case.find("failure") is not None or case.find("error") is not None:
+                    result.failed += 1
+                else:
+                    result.passed += 1
+    result.has_tests = bool(result.gate.reports)
+    # A gate made of tests that ran none proves nothing.
+    if result.has_tests and not result.passed + result.failed + len(result.skipped):
+        result.ok = False
+
+
+def run_gate(gate: Gate) -> Result:
+    """Run the gate's commands until one fails."""
+    log = BUILD / "logs" / f"{gate.name}.log"
+    begin = time.monotonic()
+    ok = all(_run(command, gate, log) == 0 for command in gate.commands)
+    result = Result(gate, ok, time.monotonic() - begin, log)
+    _count(result)
+    return result
+
+
+def run_gates(gates: Sequence[Gate], workers: int) -> Iterator[Result]:
+    """Run the gates, `workers` at a time and never two that keep each other out; yields each result as it comes.
+
+    Long gates go first, so that no worker is left alone with one of them at the end.
+    """
+    waiting = sorted(gates, key=lambda gate: -gate.weight)
+    running: dict[Future[Result], Gate] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        while waiting or running:
+            for gate in list(waiting):
+                if len(running) < workers and not any(each.keeps_out(gate) for each in running.values()):
+                    waiting.remove(gate)
+                    running[pool.submit(run_gate, gate)] = gate
+            try:
+                done, _rest = wait(running, return_when=FIRST_COMPLETED)
+            except KeyboardInterrupt:
+                for process in list(_running):
+                    _end(process)
+                raise
+            for future in done:
+                del running[future]
+                yield future.result()

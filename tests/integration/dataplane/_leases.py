@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Leases and module options for the data plane's tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VXLAN = {"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}
+DUAL = {
+    "EnableIPv6": True,
+    "Network": "10.5.0.0/16",
+    "IPv6Network": "fd00:10:5::/48",
+    "Backend": {"Type": "vxlan"},
+}
+
+
+def config(backend: str = "vxlan", *, ipv6: bool = False, **options: Any) -> dict[str, Any]:
+    """A network config with this backend and these options of it."""
+    return {**(DUAL if ipv6 else VXLAN), "Backend": {"Type": backend, **options}}
+
+
+def lease(number: int, backend: str = "vxlan", *, ipv6: bool = False) -> dict[str, Any]:
+    """The lease of node `number`, whose addresses all end in that number."""
+    high, low = divmod(number, 250)
+    found: dict[str, Any] = {
+        "name": f"node-{number}",
+        "subnet": f"10.5.{low}.0/24" if not high else f"10.{5 + high}.{low}.0/24",
+        "public_ip": f"198.18.{high}.{low}",
+        "backend_type": backend,
+    }
+    if ipv6:
+        found.update(ipv6_subnet=f"fd00:10:5:{number:x}::/64", public_ipv6=f"fd00:18::{number:x}")
+    if backend == "vxlan":
+        found["backend_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:04:{high:02x}:{low:02x}"}
+        if ipv6:
+            found["backend_v6_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:06:{high:02x}:{low:02x}"}
+    return found
+
+
+def options(
+    number: int, peers: list[int], backend: str = "vxlan", *, ipv6: bool = False, **more: Any
+) -> dict[str, Any]:
+    """The module's options for node `number` with these peers, without files and firewall."""
+    return {
+        "network_config": config(backend, ipv6=ipv6, **more),
+        "lease": lease(number, backend, ipv6=ipv6),
+        "peers": [lease(peer, backend, ipv6=ipv6) for peer in peers],
+        "firewall": "none",
+        "subnet_file": "",
+    }

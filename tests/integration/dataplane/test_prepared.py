@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host says of itself before it gets a lease, and what keeps it from getting one."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.integration._netns import DATAPLANE, Host
+from ansible_collections.podnet.cni.tests.integration._warm import run_module
+
+NETWORK = {"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}
+
+
+def prepared(host: Host, check: bool = False, **options: Any) -> dict[str, Any]:
+    return host.module(check=check, state="prepared", **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"network_config": NETWORK}, {"interface": "eth0"}])
+def test_the_underlay_is_found(host: Host, options: dict[str, Any]) -> None:
+    links = host.json("ip -j link show")
+    found = prepared(host, **options)
+    assert not found["changed"]
+    assert (found["interface"], found["public_ip"], found["public_ipv6"]) == (
+        "eth0",
+        host.public_ip,
+        host.public_ipv6,
+    )
+    assert host.json("ip -j link show") == links
+
+
+def test_a_given_address_counts_rather_than_the_first(host: Host) -> None:
+    host.shell("ip address add 198.18.0.99/24 dev eth0")
+    assert prepared(host, lease={"public_ip": "198.18.0.99"})["public_ip"] == "198.18.0.99"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"interface": "eth7"}, "interface 'eth7' does not exist; it has eth0, lo"),
+        ({"lease": {"public_ip": "198.18.0.77"}}, "the public IP 198.18.0.77 is on no interface of this host"),
+        ({"lease": {"public_ip": "198.18.0.777"}}, "public_ip '198.18.0.777' is no IPv4 address"),
+        ({"network_config": {"Network": "10.5.0.0/16", "Backend": {"Type": "udp"}}}, "needs a running flanneld"),
+    ],
+)
+def test_what_keeps_a_host_out_is_told(host: Host, options: dict[str, Any], reason: str) -> None:
+    found = prepared(host, **options)
+    assert found["failed"]
+    assert reason in found["msg"]
+
+
+def test_a_host_without_a_default_route_has_to_name_its_link(host: Host) -> None:
+    host.shell("ip route flush default", "ip -6 route flush default")
+    assert "it has no default route to find the interface by" in prepared(host)["msg"]
+    assert prepared(host, interface="eth0")["public_ip"] == host.public_ip
+
+
+class PowerlessHost(Host):
+    """The same host for a root that may not change the network."""
+
+    def module(
+        self, *, check: bool = False, diff: bool = True, module: str = DATAPLANE, **options: Any
+    ) -> dict[str, Any]:
+        via = self.enter("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+        return run_module(module, options, check=check, diff=diff, via=via)
+
+
+def test_a_user_without_capabilities_is_told_to_become_another(host: Host) -> None:
+    assert "lacks CAP_NET_ADMIN" in prepared(PowerlessHost(host.name, host.number))["msg"]
+
+
+def test_a_kernel_without_the_backend_is_found_out(host: Host, tmp_path: Path) -> None:
+    """A kernel that has wireguard makes the key instead, once."""
+    key_file = tmp_path / "wireguard.key"
+    config = {"Network": "10.5.0.0/16", "Backend": {"Type": "wireguard"}}
+    found = prepared(host, network_config=config, wireguard_key_file=str(key_file))
+    if "public_key" not in found:
+        assert "this kernel cannot make links of kind 'wireguard'; load its module" in found["msg"]
+        assert not key_file.exists()
+        return
+    assert found["changed"]
+    assert len(found["public_key"]) == 44
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o400
+    again = prepared(host, network_config=config, wireguard_key_file=str(key_file))
+    assert (again["changed"], again["public_key"]) == (False, found["public_key"])

@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook over two clusters, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
+
+
+def play(kubeconfig: Path, directory: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+    """Run the playbook as ansible-playbook does, with nothing of this user's configuration."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "podnet.cni.discover"),
+            *("-e", f"ansible_python_interpreter={sys.executable}", "-e", json.dumps(variables)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_HOME": str(directory / "ansible"),
+            "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
+            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(directory / "cache"),
+            "K8S_AUTH_KUBECONFIG": str(kubeconfig),
+        },
+    )
+
+
+@pytest.fixture
+def clusters() -> dict[str, fakes.Cluster]:
+    west = fakes.flannel_cluster()
+    west.collections[("/apis/networking.k8s.io/v1", "servicecidrs")][0]["spec"]["cidrs"] = ["10.128.0.0/16"]
+    return {"east": fakes.flannel_cluster(), "west": west}
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, clusters: dict[str, fakes.Cluster]) -> Iterator[Path]:
+    with fakes.serving(clusters["east"]) as east, fakes.serving(clusters["west"]) as west:
+        servers = {"east": east, "west": west, "gone": "http://127.0.0.1:9"}
+        path = tmp_path / "kubeconfig"
+        path.write_text(
+            json.dumps(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Config",
+                    "current-context": "east",
+                    "clusters": [{"name": name, "cluster": {"server": url}} for name, url in servers.items()],
+                    "users": [{"name": "reader", "user": {"token": "t"}}],
+                    "contexts": [{"name": name, "context": {"cluster": name, "user": "reader"}} for name in servers],
+                }
+            )
+        )
+        yield path
+
+
+def test_table_and_overlaps(kubeconfig: Path, tmp_path: Path, clusters: dict[str, fakes.Cluster]) -> None:
+    done = play(kubeconfig, tmp_path, discover_contexts=["east", "west", "gone"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [" ".join(line.strip(' ",').split()) for line in done.stdout.splitlines()]
+    heading = "CLUSTER PLUGIN ROLE VERSION NAMESPACE BACKEND POD CIDRS SERVICE CIDRS HEALTH"
+    start = lines.index(heading)
+    row = "{} flannel primary v0.28.9 kube-flannel vxlan 10.244.0.0/16 {} healthy"
+    assert lines[start + 1 : start + 4] == [
+        row.format("east", "10.96.0.0/12"),
+        row.format("west", "10.128.0.0/16"),
+        "gone unknown primary - - - - - unknown",
+    ]
+    assert "pod range 10.244.0.0/16 overlaps pod range 10.244.0.0/16 of west" in done.stdout
+    assert "service range" not in done.stdout
+    assert "cannot connect" in done.stdout
+    assert len(clusters["east"].requests) <= 8
+    assert not list((tmp_path / "tmp").rglob("podnet-cni-*")), "nothing is left behind"
+
+
+def test_overlap_can_fail_the_play(kubeconfig: Path, tmp_path: Path) -> None:
+    done = play(kubeconfig, tmp_path, discover_contexts=["east", "west"], discover_fail_on_overlap=True)
+    assert done.returncode == 2
+    assert "overlaps pod range" in done.stdout
+
+
+def test_current_context(kubeconfig: Path, tmp_path: Path) -> None:
+    done = play(kubeconfig, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no range of another cluster" in done.stdout
+
+
+def test_hosts_of_a_play_share_one_answer(kubeconfig: Path, tmp_path: Path, clusters: dict[str, fakes.Cluster]) -> None:
+    """Three hosts in parallel workers and two tasks are one discovery; with the cache plugin the next run is none."""
+    playbook = tmp_path / "shared.yml"
+    playbook.write_text(
+        """
+- hosts: all
+  gather_facts: false
+  connection: local
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ query('podnet.cni.cni', cache=true) | map(attribute='plugin') }}"
+    - ansible.builtin.debug:
+        msg: "{{ query('podnet.cni.cni', cache=true) | map(attribute='plugin') }}"
+"""
+    )
+    for _run in range(2):
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", "-i", "a,b,c,", str(playbook)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                **os.environ,
+                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
+                "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(tmp_path / "cache"),
+                "K8S_AUTH_KUBECONFIG": str(kubeconfig),
+            },
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count('"flannel"') == 6
+        assert clusters["east"].paths().count("/version") == 1

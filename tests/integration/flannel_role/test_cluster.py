@@ -1,0 +1,209 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role flannel on a real API server: what it applies, what it leaves alone, what it takes over."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration.flannel_role.conftest import Cluster
+
+pytestmark = pytest.mark.kube
+
+NET_CONF = {"Network": "10.244.0.0/16", "EnableNFTables": False, "Backend": {"Type": "vxlan"}}
+Obj = dict[str, Any]
+
+
+def installed(
+    namespace: str = "kube-flannel",
+    *,
+    selector: dict[str, str] | None = None,
+    expressions: list[Obj] | None = None,
+    labels: dict[str, str] | None = None,
+    name: str = "kube-flannel-ds",
+    image: str = "docker.io/flannel/flannel:v0.22.0",
+    annotations: dict[str, str] | None = None,
+) -> list[Obj]:
+    """An older flannel as another installer left it."""
+    selector = {"app": "flannel"} if selector is None else selector
+    pod = {"tier": "node", **selector, **(labels or {})}
+    container = {
+        "name": "kube-flannel",
+        "image": image,
+        "command": ["/opt/bin/flanneld"],
+        "args": ["--ip-masq", "--kube-subnet-mgr"],
+        "resources": {"limits": {"cpu": "100m"}},
+        "volumeMounts": [{"name": "flannel-cfg", "mountPath": "/etc/kube-flannel/"}],
+    }
+    spec = {
+        "selector": {"matchLabels": selector, **({"matchExpressions": expressions} if expressions else {})},
+        "template": {
+            "metadata": {"labels": pod},
+            "spec": {
+                "hostNetwork": True,
+                "containers": [container, {"name": "old-helper", "image": "example.com/helper:1"}],
+                "volumes": [{"name": "flannel-cfg", "configMap": {"name": "kube-flannel-cfg"}}],
+            },
+        },
+    }
+    metadata: Obj = {"name": name, "namespace": namespace, "labels": {"tier": "node", "app": "flannel"}}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "kube-flannel-cfg", "namespace": namespace},
+            "data": {"net-conf.json": json.dumps(NET_CONF), "cni-conf.json": "{}", "stale": "yes"},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {**metadata, "annotations": annotations or {}},
+            "spec": spec,
+        },
+    ]
+
+
+def containers(daemonset: Obj | None) -> dict[str, Obj]:
+    assert daemonset is not None
+    return {item["name"]: item for item in daemonset["spec"]["template"]["spec"]["containers"]}
+
+
+def upgraded(
+    cluster: Cluster, before: Obj | None, namespace: str = "kube-flannel", name: str = "kube-flannel-ds"
+) -> Obj:
+    """The DaemonSet, which has to be the one of before, with nothing of the other installer left in it."""
+    after = cluster.daemonset(namespace, name)
+    assert before is not None
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["spec"]["selector"] == before["spec"]["selector"]
+    assert containers(after)["kube-flannel"]["image"] == "ghcr.io/flannel-io/flannel:v0.28.9"
+    assert "limits" not in containers(after)["kube-flannel"]["resources"]
+    assert list(containers(after)) == ["kube-flannel"]
+    return after
+
+
+def test_from_an_empty_cluster_and_back(cluster: Cluster) -> None:
+    mark = cluster.server.audit_mark()
+    assert cluster.run(check=True).changed == 1
+    assert cluster.writes(mark) == []
+
+    assert cluster.run().changed == 1
+    daemonset = cluster.daemonset()
+    assert daemonset is not None
+
+    mark = cluster.server.audit_mark()
+    assert cluster.run().changed == 0
+    assert cluster.writes(mark) == [], "a run that changes nothing writes nothing"
+
+    assert cluster.run(netpol_enabled=True).changed == 1
+    assert list(containers(cluster.daemonset())) == ["kube-flannel", "kube-network-policies"]
+    assert cluster.run().changed == 1
+    assert list(containers(cluster.daemonset())) == ["kube-flannel"]
+
+    refused = cluster.run(backend="host-gw")
+    assert refused.failed_with("backend vxlan -> host-gw")
+    refused = cluster.run(pod_cidr="10.9.0.0/16")
+    assert refused.failed_with("flanneld exits on every node whose podCIDR")
+    before = containers(cluster.daemonset())
+    assert cluster.run(backend="host-gw", allow_network_change=True).changed == 1
+    after = cluster.daemonset()
+    assert containers(after) == before
+    assert after is not None
+    checksum = after["spec"]["template"]["metadata"]["annotations"]["podnet.cni/config-sha256"]
+    assert checksum != daemonset["spec"]["template"]["metadata"]["annotations"]["podnet.cni/config-sha256"]
+
+    assert cluster.run("uninstall").changed == 1
+    assert cluster.daemonset() is None
+    assert cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel") is None
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels"),
+    [
+        pytest.param({"app": "flannel"}, {}, id="docs-manifest"),
+        pytest.param({"app": "flannel", "k8s-app": "flannel"}, {}, id="release-asset"),
+        pytest.param({"name": "our-flannel"}, {"app": "flannel"}, id="foreign-selector"),
+    ],
+)
+def test_older_flannel_is_upgraded_in_place(cluster: Cluster, selector: dict[str, str], labels: dict[str, str]) -> None:
+    cluster.server.apply(*installed("kube-system", selector=selector, labels=labels, name="our-flannel"))
+    before = cluster.daemonset("kube-system", "our-flannel")
+    mark = cluster.server.audit_mark()
+    assert cluster.run(check=True).changed == 2
+    assert cluster.run(adopt="never").failed_with("DaemonSet kube-system/our-flannel, which this role did not make")
+    assert cluster.writes(mark) == []
+
+    assert cluster.run().changed == 2
+    upgraded(cluster, before, "kube-system", "our-flannel")
+    assert cluster.daemonset() is None
+    configmap = cluster.get("/api/v1/namespaces/kube-system/configmaps/kube-flannel-cfg")
+    assert configmap is not None
+    assert set(configmap["data"]) == {"net-conf.json", "cni-conf.json"}
+    mark = cluster.server.audit_mark()
+    assert cluster.run().changed == 0
+    assert cluster.writes(mark) == []
+
+
+def test_helm_release_without_the_label_is_taken_over(cluster: Cluster) -> None:
+    annotations = {"meta.helm.sh/release-name": "net", "meta.helm.sh/release-namespace": "net-x"}
+    cluster.server.apply(*installed("net-x", annotations=annotations))
+    before = cluster.daemonset("net-x")
+    done = cluster.run()
+    assert done.changed == 2
+    assert "The Helm release net is taken over" in " ".join(done.output.split())
+    after = upgraded(cluster, before, "net-x")
+    assert "meta.helm.sh/release-name" not in (after["metadata"].get("annotations") or {})
+    assert cluster.run().changed == 0
+
+
+def test_selector_that_cannot_be_kept_makes_a_new_daemonset(cluster: Cluster) -> None:
+    expressions = [{"key": "generation", "operator": "In", "values": ["old"]}]
+    # Its pods do not match the new selector, so they cannot stay.
+    items = installed(selector={"name": "old"}, labels={"generation": "old"}, expressions=expressions)
+    cluster.server.apply(*items)
+    before = cluster.daemonset()
+    assert before is not None
+    assert cluster.run(check=True).code == 0
+    assert cluster.run().code == 0
+    after = cluster.daemonset()
+    assert after is not None
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["spec"]["selector"] == {"matchLabels": {"app": "flannel"}}
+    assert cluster.run().changed == 0
+
+
+def test_move_to_the_roles_own_namespace(cluster: Cluster) -> None:
+    cluster.server.apply(*installed("kube-system"))
+    assert cluster.run(adopt="replace").code == 0
+    assert cluster.daemonset("kube-system") is None
+    assert cluster.get("/api/v1/namespaces/kube-system/configmaps/kube-flannel-cfg") is None
+    assert cluster.daemonset() is not None
+    assert cluster.run(adopt="replace").changed == 0
+
+
+def test_two_installations_and_other_networks_are_left_alone(cluster: Cluster) -> None:
+    cluster.server.apply(*installed("one"), *installed("two"))
+    mark = cluster.server.audit_mark()
+    assert cluster.run().failed_with("more than once, in the namespaces one, two")
+    cluster.server.api("DELETE", "/apis/apps/v1/namespaces/one/daemonsets/kube-flannel-ds")
+    cluster.server.api("DELETE", "/apis/apps/v1/namespaces/two/daemonsets/kube-flannel-ds")
+    other = copy.deepcopy(installed("kube-system", name="cilium", selector={"k8s-app": "cilium"})[2])
+    template = other["spec"]["template"]["spec"]
+    template["containers"] = [{"name": "cilium-agent", "image": "quay.io/cilium/cilium:v1.17.3"}]
+    template["volumes"] = []
+    other["metadata"]["labels"] = {"k8s-app": "cilium"}
+    cluster.server.apply(other)
+    assert cluster.run().failed_with("cilium in namespace kube-system carries the pods of this cluster")
+    windows = _kube.node("win", ["10.244.1.0/24"])
+    windows["metadata"]["labels"] = {"kubernetes.io/os": "windows"}
+    cluster.server.apply(windows)
+    assert cluster.run().failed_with("Node win runs Windows")
+    assert [line for line in cluster.writes(mark) if "podnet.cni" in line] == []

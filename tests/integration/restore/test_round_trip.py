@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What flannel_dataplane made, lost in a reboot, and brought back by the script without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.integration._netns import Host, Segment
+
+FORGET = (
+    "for link in $(ip -o link show type vxlan | cut -d: -f2) flannel.ipip; do"
+    " [ ! -e /sys/class/net/$link ] || ip link del $link; done",
+    "ip route flush root 10.0.0.0/8 table main",
+    "ip -6 route flush root fd00:10::/32 table main",
+    "nft flush ruleset",
+)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    if os.geteuid() != 0 or not all(shutil.which(program) for program in ("ip", "bridge", "nft")):
+        pytest.skip("needs root, iproute2 and nftables to build network namespaces")
+    with Segment(1) as segment:
+        yield segment.hosts[0]
+
+
+def lease(number: int, backend: str) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "name": f"node-{number}",
+        "subnet": f"10.5.{number}.0/24",
+        "public_ip": f"198.18.0.{number}",
+        "backend_type": backend,
+    }
+    if backend != "ipip":
+        made.update(ipv6_subnet=f"fd00:10:5:{number}::/64", public_ipv6=f"fd00:18::{number}")
+    if backend == "vxlan":
+        made["backend_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:04:00:0{number}"}
+        made["backend_v6_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:06:00:0{number}"}
+    return made
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        {"Type": "vxlan"},
+        {"Type": "vxlan", "DirectRouting": True},
+        {"Type": "vxlan", "Port": 4789, "MTU": 1400, "Learning": True, "GBP": True},
+        {"Type": "host-gw"},
+        {"Type": "ipip"},
+    ],
+    ids=["vxlan", "vxlan-directrouting", "vxlan-options", "host-gw", "ipip"],
+)
+def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, backend: dict[str, Any]) -> None:
+    name = str(backend["Type"])
+    if name == "ipip" and host.shell("ip link add x0 type ipip local 198.18.0.1 2>&1 && ip link del x0 || echo no"):
+        pytest.skip("this kernel has no ipip")
+    config: dict[str, Any] = {"Network": "10.5.0.0/16", "Backend": backend}
+    if name != "ipip":
+        config.update(EnableIPv6=True, IPv6Network="fd00:10:5::/48")
+    subnet_file = tmp_path / "run" / "subnet.env"
+    options = {
+        "network_config": config,
+        "lease": lease(1, name),
+        "peers": [lease(number, name) for number in (2, 3, 4)],
+        "subnet_file": str(subnet_file),
+        "restore_dir": str(tmp_path / "restore"),
+    }
+    result = host.module(**options)
+    assert result.get("changed"), result
+    held, text = host.state(), subnet_file.read_text()
+    rules = host.shell("nft -s list ruleset")
+    assert held["routes"]
+    assert "masquerade" in rules
+
+    host.shell(*FORGET)
+    subnet_file.unlink()
+    assert not host.state()["routes"]
+
+    command = host.enter("sh", str(tmp_path / "restore" / "restore.sh"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert host.state() == held
+    assert host.shell("nft -s list ruleset") == rules
+    assert subnet_file.read_text() == text
+    again = host.module(**options)
+    assert (again["changed"], again["actions"]) == (False, [])
+
+
+def test_leaving_the_network_leaves_nothing_to_restore(host: Host, tmp_path: Path) -> None:
+    restore_dir = tmp_path / "restore"
+    options = {
+        "network_config": {"Network": "10.5.0.0/16", "Backend": {"Type": "host-gw"}},
+        "subnet_file": str(tmp_path / "subnet.env"),
+        "restore_dir": str(restore_dir),
+    }
+    own = {"name": "n", "subnet": "10.5.1.0/24", "public_ip": "198.18.0.1", "backend_type": "host-gw"}
+    host.module(**options, lease=own, peers=[])
+    assert (restore_dir / "restore.conf").exists()
+    host.module(**options, state="absent")
+    assert not restore_dir.exists()

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts in network namespaces, and playbooks run on them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.podnet.cni.tests.integration import _warm
+from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import environment
+
+
+class Lab:
+    """The hosts node1 and so on, in the group overlay."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.inventory = directory / "lab.yml"
+        self.name = f"up{os.getpid()}"
+        number = os.getpid() % 250
+        self.settings = {
+            "lab_name": self.name,
+            "lab_inventory_path": str(self.inventory),
+            "lab_underlay_cidr": f"198.19.{number}.0/24",
+            "lab_underlay_ipv6_cidr": f"fd00:18:{number:x}::/64",
+        }
+
+    def run(self, playbook: str, *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Exit status and output of a playbook."""
+        inventory = ["-i", str(self.inventory)] if self.inventory.exists() and playbook != "podnet.cni.lab" else []
+        done = _warm.ansible(
+            "playbook",
+            *(*inventory, *arguments, "-e", json.dumps(variables), playbook),
+            environment={**environment(), "ANSIBLE_FORKS": "5"},
+        )
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def command(self, hosts: str, *words: str) -> str:
+        """Run a command on hosts; a line for each."""
+        done = _warm.ansible(
+            "adhoc",
+            *(
+                "-i",
+                str(self.inventory),
+                hosts,
+                "-o",
+                "-m",
+                "ansible.builtin.command",
+                "-a",
+                json.dumps({"argv": words}),
+            ),
+            environment=environment(),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def make(self, **variables: Any) -> None:
+        """Make the hosts."""
+        code, said = self.run("podnet.cni.lab", **self.settings, **variables)
+        assert code == 0, said
+
+    def remove(self) -> None:
+        """Remove them."""
+        self.run("podnet.cni.lab", **self.settings, lab_state="absent")
+
+
+@contextlib.contextmanager
+def lab(directory: Path, **variables: Any) -> Iterator[Lab]:
+    """A lab that is removed at the end."""
+    made = Lab(directory)
+    try:
+        made.make(**variables)
+        yield made
+    finally:
+        made.remove()

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Gates on nodes that are hosts: lab hosts that hold the data plane of a cluster's leases, and pods of their own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration.rollout._agents import Agents
+from ansible_collections.podnet.cni.tests.integration.upgrade._lab import lab
+from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import AFTER, BEFORE, IMAGE, install
+
+pytestmark = [pytest.mark.kube, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
+
+NODES = ["node1", "node2", "node3"]
+
+
+def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
+    _kube.require()
+    with _kube.running() as server, lab(tmp_path, lab_etcd=False) as hosts:
+        install(server, tmp_path)
+        agents = Agents(server, "kube-flannel", list(NODES), name="kube-flannel-ds", pause=0.3)
+        agents.pod_cidrs = {name: f"10.244.{number}.0/24" for number, name in enumerate(NODES, 1)}
+        with agents:
+            agents.settle()
+            store = {
+                "overlay_store": "kubernetes",
+                "overlay_store_host": "localhost",
+                "overlay_kubeconfig": str(server.admin),
+            }
+            code, said = hosts.run("podnet.cni.overlay", **store)
+            assert code == 0, said
+            settings = {
+                "flannel_kubeconfig": str(server.admin),
+                "flannel_image_tag": AFTER,
+                "flannel_wait": False,
+                "upgrade_hosts": "overlay",
+                "upgrade_directory": str(tmp_path / "up"),
+                "upgrade_batch": ["100%"],
+                "upgrade_soak": 0,
+                "upgrade_poll": 0.2,
+                "upgrade_lease_seconds": 600,
+            }
+            before = hosts.command("node2", "cat", "/etc/cni/net.d/10-flannel.conflist")
+
+            hosts.command("node2", "ip", "route", "del", "10.244.3.0/24")
+            code, said = hosts.run("podnet.cni.upgrade", **settings)
+            assert code != 0
+            assert "node3 does not answer over the overlay" in said, said
+            assert not (tmp_path / "up").exists(), "not even a plan"
+            code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_preflight=False)
+            assert code != 0
+            assert "node2 loses 100 % to node3" in said, said
+            assert "the data plane is not as the leases say, to do:" in said, said
+            assert "Configuration, pod templates and files were put back" in said, said
+            assert set(agents.images().values()) == {f"{IMAGE}{BEFORE}"}
+            assert hosts.command("node2", "cat", "/etc/cni/net.d/10-flannel.conflist") == before
+
+            code, said = hosts.run("podnet.cni.overlay", **store)
+            assert code == 0, said
+            code, said = hosts.run("podnet.cni.upgrade", **settings)
+            assert code == 0, said
+            assert set(agents.images().values()) == {f"{IMAGE}{AFTER}"}
+            assert "podnet-upgrade" not in hosts.command("overlay", "ip", "netns"), "no pod is left"
+            kept = sorted(path.name for path in (tmp_path / "up").glob("flannel-*/nodes/*.files.json"))
+            assert kept == sorted(f"{name}.files.json" for name in (*NODES, *NODES)), "of each node in both backups"

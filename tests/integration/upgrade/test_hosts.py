@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook upgrade on hosts that the role overlay programs: batches, a host that fails, and the way on."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.tests.integration.upgrade._lab import Lab, lab
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+
+NOWHERE = {"name": "nowhere", "address": "198.19.255.254"}
+
+
+def network(mtu: int) -> dict[str, Any]:
+    return {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "MTU": mtu}}
+
+
+def mtus(hosts: Lab) -> list[int]:
+    """The MTU that pods get, from the subnet file of each host: vxlan takes 50 octets."""
+    return sorted(
+        map(int, re.findall(r"FLANNEL_MTU=([0-9]+)", hosts.command("overlay", "cat", "/run/flannel/subnet.env")))
+    )
+
+
+def upgrade(hosts: Lab, **variables: Any) -> tuple[int, str]:
+    given = {"upgrade_network": "overlay", "upgrade_directory": str(hosts.directory / "up"), "upgrade_serial": [1, 2]}
+    return hosts.run("podnet.cni.upgrade", **{**given, **variables})
+
+
+def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
+    with lab(tmp_path) as hosts:
+        code, said = hosts.run("podnet.cni.overlay", overlay_network_config=network(1400))
+        assert code == 0, said
+        code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_probe_targets=[NOWHERE])
+        assert code != 0
+        assert "Network config, data plane and files were put back" in said, said
+        assert mtus(hosts) == [1350, 1350, 1350], "the first host went back, the others were not touched"
+
+        code, said = upgrade(hosts, overlay_network_config=network(1390))
+        assert code == 0, said
+        assert mtus(hosts) == [1340, 1340, 1340]
+        (kept,) = (tmp_path / "up").glob("overlay-*")
+        assert kept.name != "overlay-unfinished"
+        backups = sorted(each.parent for each in kept.glob("*/backup.json") if each.parent.name != "before")
+        assert len(backups) == 2, "one for each batch"
+
+        settings = {"upgrade_network": "overlay", "upgrade_backup": str(backups[1])}
+        code, said = hosts.run("podnet.cni.rollback", **settings)
+        assert code == 0, said
+        assert mtus(hosts) == [1340, 1350, 1350]

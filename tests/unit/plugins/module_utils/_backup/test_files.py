@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of a node, read and put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.podnet.cni.plugins.module_utils._backup import files
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+
+NAMES = st.sampled_from(["a.conf", "b.conflist", "c.json", "d.txt"])
+TREE = st.dictionaries(NAMES, st.tuples(st.text(alphabet="ab{}\n", max_size=9), st.sampled_from([0o600, 0o644])))
+
+
+def fill(directory: Path, tree: dict[str, tuple[str, int]]) -> None:
+    for each in directory.iterdir():
+        each.unlink()
+    for name, (text, mode) in tree.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(mode)
+
+
+def look(directory: Path) -> dict[str, tuple[str, int]]:
+    return {each.name: (each.read_text(), each.stat().st_mode & 0o777) for each in directory.iterdir()}
+
+
+@given(before=TREE, after=TREE)
+def test_what_was_read_is_put_back(
+    tmp_path_factory: pytest.TempPathFactory, before: dict[str, tuple[str, int]], after: dict[str, tuple[str, int]]
+) -> None:
+    directory = tmp_path_factory.mktemp("node")
+    fill(directory, before)
+    kept = files.gather([str(directory / name) for name in ("a.conf", "b.conflist", "c.json", "d.txt")])
+    fill(directory, after)
+    planned = files.restore(kept, dry_run=True)
+    assert look(directory) == after, "a dry run changes nothing"
+    assert files.restore(kept, dry_run=False) == planned
+    assert look(directory) == before
+    assert files.restore(kept, dry_run=False) == []
+
+
+def test_patterns_take_what_fits(tmp_path: Path) -> None:
+    fill(tmp_path, {"10-flannel.conflist": ("{}", 0o644), "calico-kubeconfig": ("token", 0o600)})
+    (tmp_path / "multus.d").mkdir()
+    found = files.gather([f"{tmp_path}/*.conf*", f"{tmp_path}/*.d", f"{tmp_path}/subnet.env"])
+    assert list(found["files"]) == [f"{tmp_path}/10-flannel.conflist"]
+    assert found["absent"] == [f"{tmp_path}/subnet.env"]
+
+
+@pytest.mark.parametrize("path", ["relative", "", "/etc/../shadow", 7])
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(InputError, match="no absolute path"):
+        files.gather([path])
+
+
+def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(b"x" * (files.LIMIT + 1))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="large has 1048577 octets"):
+        files.gather([str(tmp_path / "large")])
+    with pytest.raises(InputError, match="binary is no UTF-8 text"):
+        files.gather([str(tmp_path / "binary")])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"files": {}, "absent": "x"},
+        {"files": {"/a": {"text": "x"}}, "absent": []},
+        {"files": {"/a": {"text": "x", "mode": "9"}}, "absent": []},
+        {"files": {"/a": {"text": None, "mode": "0644"}}, "absent": []},
+        {"files": {"a": {"text": "x", "mode": "0644"}}, "absent": []},
+    ],
+)
+def test_what_gather_never_gave_is_refused(wanted: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        files.restore(wanted, dry_run=False)

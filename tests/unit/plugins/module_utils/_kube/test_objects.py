@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What kube_apply decides without asking a server, and when a rollout is complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import rolled_out
+
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
+
+
+def test_lists_are_taken_apart_and_empty_documents_left_out() -> None:
+    inner = {"apiVersion": "v1", "kind": "ConfigMapList", "items": [MAP]}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
+    found = objects.identify([None, space, inner])
+    assert [str(identity) for identity, _item in found] == ["Namespace n", "ConfigMap n/a"]
+
+
+@pytest.mark.parametrize(
+    ("definitions", "message"),
+    [
+        ([["list"]], r"definitions\[0\] is list"),
+        ([MAP, {"apiVersion": "v1", "kind": "Pod", "metadata": None}], r"definitions\[1\] has no metadata.name"),
+        ([MAP, dict(MAP)], "ConfigMap n/a is in the list twice"),
+    ],
+)
+def test_bad_lists(definitions: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        objects.identify(definitions)
+
+
+def test_what_is_shown_hides_secrets_and_the_servers_own_fields() -> None:
+    item = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "a", "uid": "1", "resourceVersion": "2", "managedFields": [], "labels": {"b": "c"}},
+        "data": {"key": "dmFsdWU="},
+        "status": {"x": 1},
+    }
+    shown = objects.without_noise(item)
+    assert shown["metadata"] == {"name": "a", "labels": {"b": "c"}}
+    assert "status" not in shown
+    assert shown["data"]["key"].startswith("sha256:")
+    assert objects.secrets([{"items": [item]}, None, "text"]) == {"dmFsdWU="}
+
+
+DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
+DAEMONS = {
+    "observedGeneration": 2,
+    "desiredNumberScheduled": 3,
+    "updatedNumberScheduled": 3,
+    "numberAvailable": 3,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "change", "complete"),
+    [
+        ("Deployment", DONE, {}, True),
+        ("Deployment", DONE, {"observedGeneration": 1}, False),
+        ("Deployment", DONE, {"updatedReplicas": 1}, False),
+        ("Deployment", DONE, {"availableReplicas": 1}, False),
+        ("Deployment", DONE, {"replicas": 3}, False),
+        ("StatefulSet", DONE, {"availableReplicas": None}, True),
+        ("StatefulSet", DONE, {"readyReplicas": 1}, False),
+        ("DaemonSet", DAEMONS, {}, True),
+        ("DaemonSet", DAEMONS, {"numberAvailable": 2}, False),
+        ("DaemonSet", DAEMONS, {"updatedNumberScheduled": 0}, False),
+    ],
+)
+def test_rollouts(kind: str, status: dict[str, Any], change: dict[str, Any], complete: bool) -> None:
+    item = {"kind": kind, "metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {**status, **change}}
+    assert rolled_out(item) is complete

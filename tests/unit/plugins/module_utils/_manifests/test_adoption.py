@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is decided about a network that is there already."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import recognisers, shipped
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError
+from ansible_collections.podnet.cni.plugins.module_utils._manifests import adoption
+
+US = "podnet.cni"
+CONFIG = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
+
+
+def daemonset(
+    namespace: str = "kube-flannel",
+    selector: dict[str, Any] | None = None,
+    labels: dict[str, str] | None = None,
+    *,
+    manager: str = "kubectl",
+    annotations: dict[str, str] | None = None,
+    name: str = "kube-flannel-ds",
+) -> dict[str, Any]:
+    entry = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {}}}
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "managedFields": [entry],
+            "annotations": annotations or {},
+        },
+        "spec": {
+            "selector": selector or {"matchLabels": {"app": "flannel"}},
+            "template": {"metadata": {"labels": labels or {"app": "flannel"}}, "spec": {}},
+        },
+    }
+
+
+def configmap(config: dict[str, Any] | None = None, namespace: str = "kube-flannel") -> dict[str, Any]:
+    metadata = {"name": "kube-flannel-cfg", "namespace": namespace}
+    return {"metadata": metadata, "data": {"net-conf.json": json.dumps(config or CONFIG)}}
+
+
+def record(plugin: str = "flannel", **more: Any) -> dict[str, Any]:
+    given_record = {
+        "plugin": plugin,
+        "role": "primary",
+        "install_method": "manifest",
+        "namespace": "net",
+        "warnings": [],
+    }
+    return {**given_record, **more}
+
+
+def decide(
+    *daemonsets: dict[str, Any],
+    config: dict[str, Any] | None = None,
+    found_config: dict[str, Any] | None = None,
+    records: list[dict[str, Any]] | None = None,
+    **wanted: Any,
+) -> adoption.Decision:
+    namespace = daemonsets[0]["metadata"]["namespace"] if daemonsets else "kube-flannel"
+    found = adoption.Found(records or [record()], daemonsets, configmap(found_config, namespace))
+    return adoption.decide(adoption.Wanted(adoption.Place(), config or CONFIG, **wanted), found, US)
+
+
+def test_nothing_there_is_installed() -> None:
+    assert decide(records=[record("generic")]).action == "install"
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"app": "flannel"}},
+        {"matchLabels": {"app": "flannel", "k8s-app": "flannel"}},
+        {"matchLabels": {"name": "ours", "app": "network"}},
+        {"matchExpressions": [{"key": "app", "operator": "In", "values": ["flannel"]}]},
+    ],
+)
+def test_selector_is_kept_and_met(selector: dict[str, Any]) -> None:
+    decision = decide(daemonset("kube-system", selector))
+    assert (decision.action, decision.take_over, list(decision.remove)) == ("upgrade", True, [])
+    assert decision.place.namespace == "kube-system"
+    assert decision.place.selector == selector
+    assert adoption.matches(selector, {**adoption.LABELS, **decision.place.labels})
+
+
+def test_what_is_ours_already_is_not_taken_over_again() -> None:
+    assert not decide(daemonset(manager=US), policy="never").take_over
+
+
+def test_what_a_rollout_wrote_is_made_removable() -> None:
+    rolled_out = daemonset(manager=US)
+    rolled_out["metadata"]["managedFields"].append({"manager": US, "operation": "Update", "fieldsV1": {}})
+    decision = decide(rolled_out, policy="never")
+    assert (decision.action, decision.take_over) == ("upgrade", True)
+
+
+@pytest.mark.parametrize(("labels", "orphan"), [({"app": "flannel"}, True), ({"name": "x"}, False)])
+def test_pods_stay_only_where_the_new_daemonset_adopts_them(labels: dict[str, str], orphan: bool) -> None:
+    selector = {"matchExpressions": [{"key": "k8s-app", "operator": "DoesNotExist"}]}
+    decision = decide(daemonset(selector=selector, labels=labels))
+    assert (decision.action, decision.orphan) == ("replace", orphan)
+    assert decision.place.selector == adoption.SELECTOR
+
+
+def test_daemonsets_of_several_architectures_become_one() -> None:
+    names = ["kube-flannel-ds-amd64", "kube-flannel-ds-arm64"]
+    decision = decide(*(daemonset("kube-system", name=name) for name in names))
+    assert (decision.action, list(decision.remove)) == ("replace", names)
+    assert (decision.place.namespace, decision.place.daemonset) == ("kube-system", "kube-flannel-ds")
+
+
+def test_move_leaves_no_configmap() -> None:
+    decision = decide(daemonset("kube-system"), policy="replace")
+    assert (decision.action, decision.orphan) == ("move", False)
+    assert [item["metadata"]["namespace"] for item in decision.leftovers] == ["kube-system"]
+
+
+def test_helm_release_is_named_in_a_warning() -> None:
+    release = {"meta.helm.sh/release-name": "net"}
+    decision = decide(daemonset(annotations=release))
+    assert decision.release == "net"
+    assert "owner=helm,name=net" in decision.warnings[0]
+    assert not decide(daemonset(annotations=release), method="helm").warnings
+
+
+def test_helm_makes_the_daemonset_of_a_manifest_anew_under_its_pods() -> None:
+    decision = decide(daemonset(), method="helm")
+    assert (decision.action, decision.remove, decision.orphan) == ("replace", ("kube-flannel-ds",), True)
+
+
+def test_helm_keeps_the_daemonset_of_its_release_unless_a_manifest_was_applied_over_it() -> None:
+    item = daemonset(annotations={"meta.helm.sh/release-name": "net"}, manager=US)
+    fields = item["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
+    fields["f:updateStrategy"] = {}
+    assert decide(item, method="helm").action == "upgrade"
+    fields["f:template"] = {}
+    assert decide(item, method="helm").action == "replace"
+
+
+def test_helm_cannot_keep_another_selector() -> None:
+    selector = {"matchLabels": {"app": "flannel", "k8s-app": "flannel"}}
+    decision = decide(daemonset(selector=selector, labels={"app": "flannel", "k8s-app": "flannel"}), method="helm")
+    assert (decision.action, decision.orphan, decision.take_over) == ("replace", True, False)
+
+
+@pytest.mark.parametrize(
+    ("records", "text"),
+    [
+        ([record("cilium")], "cilium in namespace net carries the pods"),
+        ([record("canal"), record("flannel", role="leftover")], "canal in namespace net"),
+        ([record(install_method="embedded", distribution="k3s")], "--flannel-backend=none"),
+        ([record("unknown", warnings=["DaemonSets may not be listed."])], "DaemonSets may not be listed."),
+    ],
+)
+def test_other_networks_are_refused(records: list[dict[str, Any]], text: str) -> None:
+    with pytest.raises(ConflictError, match=text):
+        decide(records=records)
+
+
+@pytest.mark.parametrize("plugin", ["calico", "multus"])
+def test_what_carries_no_pods_is_no_obstacle(plugin: str) -> None:
+    role = {"calico": "policy", "multus": "meta"}[plugin]
+    assert decide(daemonset(), records=[record(), record(plugin, role=role)]).action == "upgrade"
+
+
+def test_two_installations_are_refused() -> None:
+    with pytest.raises(ConflictError, match="in the namespaces a, b"):
+        decide(daemonset("b"), daemonset("a"))
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"Network": "10.9.0.0/16", "Backend": {"Type": "vxlan"}}, "Network 10.244.0.0/16 -> 10.9.0.0/16"),
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}, "backend vxlan -> host-gw"),
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7}}, "VNI 1 -> 7"),
+    ],
+)
+def test_network_changes_are_refused_and_allowed(config: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConflictError, match=text):
+        decide(daemonset(), config=config)
+    assert text in decide(daemonset(), config=config, allow_network_change=True).changes[0]
+
+
+def test_a_range_may_grow() -> None:
+    decision = decide(daemonset(), config={"Network": "10.240.0.0/12", "Backend": {"Type": "vxlan"}})
+    assert "Network grows from 10.244.0.0/16 to 10.240.0.0/12" in decision.warnings[0]
+
+
+def test_preshared_keys_are_not_shown() -> None:
+    keys = ["A" * 43 + "=", "B" * 42 + "A="]
+    old, new = ({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": key}} for key in keys)
+    with pytest.raises(ConflictError) as caught:
+        decide(daemonset(), config=new, found_config=old)
+    assert "the preshared key" in str(caught.value)
+    assert not any(key in str(caught.value) for key in keys)
+
+
+fields = st.recursive(
+    st.just({}), lambda inner: st.dictionaries(st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}', "."]), inner)
+)
+
+
+def leaves(tree: dict[str, Any], path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    found = {path}
+    for key, value in tree.items():
+        found |= leaves(value, (*path, key))
+    return found
+
+
+@given(st.lists(fields, min_size=1, max_size=4), fields)
+def test_every_field_of_every_writer_becomes_ours(trees: list[dict[str, Any]], status: dict[str, Any]) -> None:
+    entries = [{"manager": f"m{n}", "operation": "Update", "fieldsV1": tree} for n, tree in enumerate(trees)]
+    controller = {"manager": "kcm", "operation": "Update", "subresource": "status", "fieldsV1": status}
+    ours, *others = adoption.owned_fields([*entries, controller], US)
+    assert others == [controller]
+    assert (ours["manager"], ours["operation"]) == (US, "Apply")
+    assert leaves(dict(ours["fieldsV1"])) == set().union(*map(leaves, trees))
+
+
+def test_module_brings_every_recogniser() -> None:
+    """What a module does not import by name is not on the node."""
+    brought = {item.RECOGNISER.plugin for item in shipped.RECOGNISERS}
+    assert brought == {item.plugin for item in recognisers.load_all()}

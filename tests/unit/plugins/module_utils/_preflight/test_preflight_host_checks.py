@@ -1,0 +1,413 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every check with a host that is well, one that is not, and one of which nothing is known."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import SEVERITIES, STATUSES
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
+
+CONFIG = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
+BY_ID = {check.id: check for check in HOST_CHECKS}
+
+
+def healthy(name="node1", last=11):
+    """The facts of a node that runs flannel, and nothing is wrong with it."""
+    return {
+        "subject": name,
+        "clock": 1000.0,
+        "reference_clock": 999.8,
+        "root": True,
+        "programs": {"ping": True},
+        "identity": {"hostname": name, "machine_id": f"m-{name}", "boot_id": f"b-{name}"},
+        "kernel": "6.12.9",
+        "sysctls": {
+            "net.bridge.bridge-nf-call-iptables": "1",
+            "net.bridge.bridge-nf-call-ip6tables": "1",
+            "net.ipv4.ip_forward": "1",
+            "net.ipv6.conf.all.forwarding": "1",
+            "net.ipv4.neigh.default.gc_thresh3": "1024",
+            "net.ipv6.neigh.default.gc_thresh3": "1024",
+        },
+        "modules": dict.fromkeys(
+            ("br_netfilter", "nf_tables", "nft_compat", "ip_tables", "xt_comment", "xt_MASQUERADE", "xt_mark"), "loaded"
+        ),
+        "kinds": {"vxlan": True, "bridge": True, "veth": True},
+        "links": [
+            {"name": "eth0", "kind": None, "mtu": 1500, "up": True, "addresses": [f"198.18.0.{last}/24"], "cni": None},
+            {
+                "name": "flannel.1",
+                "kind": "vxlan",
+                "mtu": 1450,
+                "up": True,
+                "addresses": [f"10.244.{last}.0/32"],
+                "cni": None,
+                "vxlan": {"id": 1, "port": 8472, "link": "eth0"},
+            },
+            {"name": "cni0", "kind": "bridge", "mtu": 1450, "up": True, "addresses": [f"10.244.{last}.1/24"]},
+        ],
+        "routes": [{"dst": "0.0.0.0/0", "dev": "eth0", "gateway": "198.18.0.1"}],
+        "underlay": {
+            "name": "eth0",
+            "mtu": 1500,
+            "mac": f"02:00:00:00:00:{last}",
+            "up": True,
+            "addresses": [f"198.18.0.{last}"],
+            "public_ip": f"198.18.0.{last}",
+            "public_ipv6": None,
+        },
+        "checksum_offload": {"flannel.1": True},
+        "udp_checksum_errors": 0,
+        "ports": {"udp": {"8472": {"process": None, "pid": None}}, "tcp": {"8081": None}},
+        "firewall": {
+            "iptables": {"version": "1.8.9", "mode": "nf_tables"},
+            "ip6tables": {"version": "1.8.9", "mode": "nf_tables"},
+            "nft": "nftables v1.0.6",
+            "legacy_tables": [],
+            "legacy_tables_ipv6": [],
+            "tables": ["ip nat", "ip filter"],
+            "flannel": ["iptables-nft chain FLANNEL-POSTRTG in table nat, jumps to it: 1"],
+        },
+        "runtime": {
+            "name": "containerd",
+            "version": "2.1.4",
+            "config_file": "/etc/containerd/config.toml",
+            "default_network": None,
+            "cri_disabled": False,
+        },
+        "cni": {
+            "conf_dir": "/etc/cni/net.d",
+            "plugin_dirs": ["/opt/cni/bin"],
+            "files": [
+                {"file": "10-flannel.conflist", "network": "cbr0", "problem": "", "plugins": ["flannel", "portmap"]}
+            ],
+            "winner": "10-flannel.conflist",
+            "plugins": {"bridge": "/opt/cni/bin/bridge", "flannel": "/opt/cni/bin/flannel"},
+            "elsewhere": {},
+        },
+        "subnet_file": {
+            "path": "/run/flannel/subnet.env",
+            "present": True,
+            "values": {
+                "FLANNEL_NETWORK": "10.244.0.0/16",
+                "FLANNEL_SUBNET": f"10.244.{last}.1/24",
+                "FLANNEL_MTU": "1450",
+                "FLANNEL_IPMASQ": "true",
+            },
+        },
+        "pod_addresses": [f"10.244.{last}.2"],
+        "kubelet": {
+            "running": True,
+            "version": "v1.36.2",
+            "flags": {"config": {"value": "/var/lib/kubelet/config.yaml", "source": "the running kubelet"}},
+            "config": {},
+        },
+        "cgroup_version": 2,
+        "network_manager": {"running": True, "unmanaged": {"flannel.1": True, "cni0": True}},
+        "mac_policy": {
+            "running": True,
+            "links": {"flannel.1": {"file": "/etc/systemd/network/10-podnet-cni.link", "policy": "none"}},
+        },
+        "udp_listeners": [{"address": f"198.18.0.{last}", "port": 8472, "state": "held", "reason": ""}],
+        "udp_probes": [{"target": "node2", "address": "198.18.0.12", "port": 8472, "open": False, "error": "x"}],
+        "overlay_probes": [{"target": "node2", "address": "10.244.12.0", "reachable": True}],
+        "path_probes": [{"target": "node2", "address": "198.18.0.12", "reachable": True, "largest_packet": 1500}],
+        "reasons": {},
+    }
+
+
+def wanted_for(**changes):
+    return {
+        "network_config": CONFIG,
+        "leases": [{"public_ip": "198.18.0.11", "subnet": "10.244.11.0/24"}],
+        "hosts": {"node1": healthy(), "node2": healthy("node2", 12)},
+        **changes,
+    }
+
+
+def put(facts, path, value):
+    """A copy of the facts in which the member under a dotted path (slashes part it) has another value."""
+    changed = copy.deepcopy(facts)
+    *way, last = path.split("/")
+    target = changed
+    for name in way:
+        target = target[int(name)] if isinstance(target, list) else target[name]
+    target[int(last) if isinstance(target, list) else last] = value
+    return changed
+
+
+def failed(name, facts, wanted=None):
+    return [one for one in BY_ID[name](facts, wanted if wanted is not None else wanted_for()) if one.status == "failed"]
+
+
+def test_nothing_is_found_on_a_healthy_host():
+    for check in HOST_CHECKS:
+        for finding in check(healthy(), wanted_for()):
+            assert finding.status in ("ok", "skipped"), finding
+
+
+def test_ids_are_unique_and_titled():
+    assert len(BY_ID) == len(HOST_CHECKS)
+    for check in HOST_CHECKS:
+        assert check.id.startswith("host.")
+        assert check.title
+
+
+FILTER = "sysctls/net.bridge.bridge-nf-call-iptables"
+FOREIGN = {"file": "05-cilium.conflist", "network": "cilium", "problem": "", "plugins": ["cilium-cni"]}
+OURS = healthy()["cni"]["files"][0]
+LISTENING = {"node1": healthy(), "node2": put(healthy("node2", 12), "udp_listeners/0/state", "listening")}
+
+# id of the check, path of the fact, its value, what the finding says, what is wanted
+FAULTS = [
+    ("host.br_netfilter", FILTER, "0", "bridge-nf-call-iptables is 0", {}),
+    ("host.br_netfilter", FILTER, None, "br_netfilter is not loaded", {}),
+    ("host.br_netfilter", FILTER, None, "not loaded", {"network_config": {**CONFIG, "EnableNFTables": True}}),
+    ("host.forwarding", "sysctls/net.ipv4.ip_forward", "0", "ip_forward is 0", {}),
+    ("host.kernel_links", "kinds/vxlan", False, "cannot make links of kind vxlan", {}),
+    ("host.kubelet_flags", "kubelet/flags", {"network-plugin": {"source": "/etc/x"}}, "--network-plugin in /etc/x", {}),
+    ("host.cgroup", "cgroup_version", 1, "cgroup v1", {}),
+    ("host.runtime_version", "runtime/version", "1.7.27", "containerd 1.7.27", {}),
+    ("host.clock", "clock", 1060.0, "60 s ahead", {}),
+    ("host.clock", "clock", 900.0, "100 s behind", {}),
+    ("host.network_manager", "network_manager/unmanaged/cni0", False, "manages cni0", {}),
+    ("host.mac_policy", "mac_policy/links/flannel.1/policy", "persistent", "MACAddressPolicy=persistent", {}),
+    ("host.checksum_offload", "udp_checksum_errors", 7, "7 UDP packets", {}),
+    ("host.neighbour_table", "sysctls/net.ipv4.neigh.default.gc_thresh3", "128", "128 for 100 nodes", {"nodes": 100}),
+    ("host.runtime", "runtime/cri_disabled", True, "cri in disabled_plugins", {}),
+    ("host.cni_plugins", "cni/plugins/bridge", None, "bridge is no executable file", {}),
+    ("host.cni_plugins", "cni/plugins", {"cilium-cni": None}, "cilium-cni is no executable file", {}),
+    ("host.cni_plugins", "cni/plugins/flannel", None, "flannel is no executable file", {}),
+    ("host.conflist", "cni/files", [FOREIGN, OURS], "05-cilium.conflist of cilium wins", {}),
+    ("host.conflist", "cni/files", [{"file": "00-x.conf", "problem": "no JSON"}, OURS], "00-x.conf is not valid", {}),
+    ("host.conflist", "cni/files", [{"file": "99-x.conf", "plugins": ["ptp"]}], "99-x.conf of kindnet wins", {}),
+    ("host.leftovers", "cni/files", [OURS, {**FOREIGN, "file": "10-weave.conflist"}], "10-weave.conflist of weave", {}),
+    ("host.leftovers", "links/2", {"name": "weave", "cni": "weave"}, "links of weave: weave", {}),
+    ("host.leftovers", "links/2", {"name": "cali0123456789a", "cni": "calico"}, "links of calico", {}),
+    ("host.cni0_address", "links/2/addresses", ["10.244.77.1/24"], "cni0 has 10.244.77.1/24", {}),
+    ("host.cni0_address", "links/2/addresses", ["10.244.11.1/24", "10.9.0.1/24"], "10.9.0.1/24", {}),
+    ("host.cni0_address", "subnet_file/values/FLANNEL_SUBNET", "10.244.5.1/24", "says 10.244.5.1/24, the lease", {}),
+    ("host.subnet_file", "subnet_file/present", False, "there is 10-flannel.conflist, but no", {}),
+    ("host.subnet_file", "subnet_file/values/FLANNEL_NETWORK", "10.42.0.0/16", "FLANNEL_NETWORK=10.42.0.0/16", {}),
+    ("host.pod_addresses", "pod_addresses", ["10.244.9.9"], "10.244.9.9 given out", {}),
+    ("host.underlay", "underlay", None, "it was not gathered", {}),
+    ("host.underlay", "underlay/up", False, "eth0 is down", {}),
+    ("host.underlay", "underlay/public_ip", None, "no IPv4 address", {}),
+    ("host.range_overlap", "links/0/addresses", ["10.244.200.5/24"], "eth0 has 10.244.200.5/24", {}),
+    ("host.range_overlap", "routes/0", {"dst": "10.244.9.0/24", "dev": "eth0"}, "route to 10.244.9.0/24", {}),
+    ("host.udp_port", "ports/udp/8472", {"process": "dnsmasq", "pid": 7}, "dnsmasq (pid 7) holds UDP 8472", {}),
+    ("host.udp_port", "links/1", {"name": "vx0", "kind": "vxlan", "vxlan": {"port": 8472}}, "link vx0 holds", {}),
+    ("host.udp_open", "overlay_probes/0/reachable", False, "does not answer over the overlay", {}),
+    ("host.udp_open", "udp_probes/0/error", "no answer", "UDP 8472 of node2", {"hosts": LISTENING}),
+    ("host.path_mtu", "path_probes/0/largest_packet", 1400, "1400 octets to node2", {}),
+    ("host.link_mtu", "links/1/mtu", 1400, "flannel.1 has MTU 1400", {}),
+    ("host.link_mtu", "subnet_file/values/FLANNEL_MTU", "1500", "says 1500", {}),
+    (
+        "host.link_mtu",
+        "underlay/mtu",
+        1400,
+        "pods would get MTU 1450",
+        {"network_config": {**CONFIG, "Backend": {"Type": "vxlan", "MTU": 1500}}},
+    ),
+    ("host.health_port", "ports/tcp/8081", {"process": "nginx", "pid": 8}, "nginx (pid 8) holds TCP 8081", {}),
+    ("host.firewall", "modules/xt_comment", "missing", "no xt_comment", {}),
+    ("host.firewall_mixture", "firewall/ip6tables/mode", "legacy", "ip6tables is legacy", {}),
+    ("host.firewall_mixture", "firewall/legacy_tables", ["nat"], "iptables-legacy has nat", {}),
+    ("host.firewall_mixture", "firewall/flannel", ["nftables table ip x", "iptables-nft chain"], "rules are in", {}),
+    ("host.duplicates", "underlay/public_ip", "198.18.0.12", "public IP 198.18.0.12 is that of node2", {}),
+    ("host.duplicates", "identity/machine_id", "m-node2", "machine id m-node2 is that of node2", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "says", "changes"), FAULTS)
+def test_a_fault_is_found(name, path, value, says, changes):
+    facts = put(healthy(), path, value)
+    found = failed(name, facts, wanted_for(**changes))
+    assert [one for one in found if says in one.seen], found
+    for one in found:
+        assert one.subject == "node1"
+        assert one.expected
+        assert one.remedy.endswith(".")
+
+
+def test_every_check_that_can_fail_is_tried():
+    assert {fault[0] for fault in FAULTS} == set(BY_ID) - {"host.gathered"}
+
+
+def test_what_was_not_gathered_is_named():
+    (one,) = BY_ID["host.gathered"]({**healthy(), "root": False, "reasons": {"links": "no ip"}}, {})
+    assert one.status == "unknown"
+    assert "not root" in one.seen
+    assert "links: no ip" in one.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "changes", "status"),
+    [
+        ("host.br_netfilter", {"kubelet": {}}, {}, "skipped"),
+        ("host.kubelet_flags", {"kubelet": {"version": "v9.9.9", "flags": {"v": {}}}}, {}, "unknown"),
+        ("host.kubelet_flags", {"kubelet": {"version": "v1.30.0", "flags": {}}}, {}, "unknown"),
+        ("host.cgroup", {"kubelet": {}}, {}, "skipped"),
+        ("host.cgroup", {"cgroup_version": 1, "kubelet": {"version": "v1.34.1"}}, {}, "ok"),
+        ("host.conflist", {"cni": {"files": [], "conf_dir": "/x"}}, {}, "ok"),
+        ("host.udp_port", {"ports": {"udp": {"8472": {"process": "flanneld", "pid": 1}}}}, {}, "ok"),
+        ("host.udp_port", {}, {"network_config": {"Network": "10.0.0.0/8", "Backend": {"Type": "host-gw"}}}, "skipped"),
+        ("host.mac_policy", {}, {"network_config": {"Network": "10.0.0.0/8", "Backend": {"Type": "ipip"}}}, "skipped"),
+        ("host.subnet_file", {"subnet_file": {"present": False}}, {"plugin": "canal"}, "skipped"),
+        ("host.path_mtu", {"path_probes": [{"target": "b", "reachable": False}]}, {}, "unknown"),
+        ("host.udp_open", {"udp_probes": None}, {}, "skipped"),
+        ("host.health_port", {}, {"flannel": "0.27.0"}, "skipped"),
+        ("host.firewall", {"modules": {}}, {}, "unknown"),
+        ("host.checksum_offload", {"links": []}, {}, "skipped"),
+    ],
+)
+def test_what_is_no_fault(name, facts, changes, status):
+    found = BY_ID[name]({**healthy(), **facts}, wanted_for(**changes))
+    assert {one.status for one in found} == {status}, found
+
+
+def test_cgroup_v1_is_a_warning_where_the_kubelet_bears_it():
+    facts = {**healthy(), "cgroup_version": 1}
+    facts["kubelet"] = {**facts["kubelet"], "config": {"failCgroupV1": "false"}}
+    assert [one.severity for one in failed("host.cgroup", facts)] == ["warning"]
+
+
+def test_a_removed_flag_is_found_for_the_version_that_is_to_run():
+    facts = healthy()
+    facts["kubelet"] = {"version": "v1.34.1", "flags": {"pod-infra-container-image": {"source": "/etc/x"}}}
+    assert failed("host.kubelet_flags", facts) == []
+    assert failed("host.kubelet_flags", facts, wanted_for(kubernetes="1.35"))
+
+
+def test_nftables_mode_does_not_demand_br_netfilter_of_a_new_flannel():
+    facts = put(healthy(), FILTER, None)
+    config = {**CONFIG, "EnableNFTables": True}
+    assert [f.severity for f in failed("host.br_netfilter", facts, wanted_for(network_config=config))] == ["warning"]
+    old = wanted_for(network_config=config, flannel="0.27.0")
+    assert [f.severity for f in failed("host.br_netfilter", facts, old)] == ["error"]
+
+
+def test_both_families_are_judged():
+    config = {**CONFIG, "EnableIPv6": True, "IPv6Network": "fd00::/48"}
+    facts = put(healthy(), "sysctls/net.ipv6.conf.all.forwarding", "0")
+    assert failed("host.forwarding", facts, wanted_for(network_config=config))
+    assert failed("host.forwarding", facts) == []
+
+
+def test_canal_has_calico_links_and_no_other_file():
+    facts = put(healthy(), "links/2", {"name": "cali0123456789a", "cni": "calico"})
+    facts["cni"]["files"] = [{"file": "10-canal.conflist", "plugins": ["calico"], "problem": ""}, OURS]
+    found = failed("host.leftovers", facts, wanted_for(plugin="canal"))
+    assert [one.seen for one in found] == ["10-flannel.conflist of flannel"]
+    assert failed("host.conflist", facts, wanted_for(plugin="canal")) == []
+
+
+def test_crio_goes_by_the_name_of_the_network():
+    facts = put(healthy(), "cni/files", [FOREIGN, OURS])
+    facts["runtime"]["default_network"] = "cbr0"
+    assert failed("host.conflist", facts) == []
+    facts["runtime"]["default_network"] = "cilium"
+    assert "CRI-O is set" in failed("host.conflist", facts)[0].seen
+
+
+def test_hosts_of_one_machine_are_no_clones():
+    facts = put(healthy(), "identity", {"hostname": "node2", "machine_id": "m-node2", "boot_id": "b-node2"})
+    assert failed("host.duplicates", facts) == []
+
+
+def test_a_clock_is_compared_with_the_other_hosts_where_the_controller_is_wrong():
+    hosts = {name: {**healthy(name), "clock": 5000.0} for name in ("node1", "node2", "node3")}
+    assert failed("host.clock", hosts["node1"], wanted_for(hosts=hosts)) == []
+
+
+def test_links_over_ipv6_carry_less():
+    config = {"EnableIPv6": True, "IPv6Network": "fd00::/48", **CONFIG}
+    facts = healthy()
+    facts["links"].append({**facts["links"][1], "name": "flannel-v6.1", "mtu": 1430})
+    facts["path_probes"] = [{"target": "b", "address": "fd00:18::2", "reachable": True, "largest_packet": 1500}]
+    for network in (config, {**config, "EnableIPv4": False}):
+        assert failed("host.link_mtu", facts, wanted_for(network_config=network)) == []
+        assert failed("host.path_mtu", facts, wanted_for(network_config=network)) == []
+    facts["links"][-1]["mtu"] = 1200
+    assert [one.expected for one in failed("host.link_mtu", facts, wanted_for(network_config=config))] == ["MTU 1430"]
+    facts["path_probes"][0]["largest_packet"] = 1480
+    (one,) = failed("host.path_mtu", facts, wanted_for(network_config=config))
+    assert "pods get MTU 1410" in one.remedy
+
+
+def test_the_remedy_of_a_small_path_mtu_is_a_number():
+    facts = put(healthy(), "path_probes/0/largest_packet", 1400)
+    (one,) = failed("host.path_mtu", facts)
+    assert "Set Backend.MTU to 1400 or less" in one.remedy
+    assert "MTU 1350" in one.remedy
+
+
+def paths_in(value, way=()):
+    yield way
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from paths_in(member, (*way, name))
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            yield from paths_in(member, (*way, number))
+
+
+PATHS = [way for way in paths_in(healthy()) if way]
+JUNK = st.sampled_from(
+    [None, "", "x", 0, -1, 1.5, True, [], {}, [None], ["x"], {"x": None}, [[]], [{}], {"a": {"b": 1}}]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(PATHS), JUNK, st.booleans()), max_size=6), st.booleans(), st.booleans())
+def test_no_check_fails_on_partial_or_strange_facts(changes, with_config, kubernetes):
+    facts = copy.deepcopy(healthy())
+    for way, value, drop in changes:
+        target = facts
+        for name in way[:-1]:
+            try:
+                target = target[name]
+            except (KeyError, IndexError, TypeError):
+                target = None
+                break
+        try:
+            if drop:
+                del target[way[-1]]
+            else:
+                target[way[-1]] = value
+        except (KeyError, IndexError, TypeError):
+            continue
+    wanted = {"hosts": {"node1": facts, "node2": healthy("node2", 12), "node3": None}}
+    if with_config:
+        wanted.update(network_config=CONFIG, leases=[{"name": "node1", "subnet": "10.244.11.0/24"}])
+    if kubernetes:
+        wanted["kubernetes"] = "1.36"
+    for check in HOST_CHECKS:
+        for one in check(facts, wanted):
+            assert one.status in STATUSES
+            assert one.severity in SEVERITIES
+            assert one.seen
+            assert (one.status == "failed") <= bool(one.remedy)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from(list(healthy())), JUNK),
+    st.dictionaries(
+        st.sampled_from(
+            ["network_config", "plugin", "kubernetes", "flannel", "hosts", "leases", "nodes", "clock_skew"]
+        ),
+        JUNK,
+    ),
+)
+def test_no_check_fails_on_nonsense(facts, wanted):
+    for check in HOST_CHECKS:
+        check(facts, wanted)

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the lease modules return and hide, apart from what they do to a real etcd (tests/integration/etcd)."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils import _network_config
+from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._stores import tasks
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Listing, StoredConfig
+from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_plan import Entry
+
+PSK = "TmV2ZXJTaG93VGhpc1NlY3JldEluQW55T3V0cHV0ISE="
+
+
+def test_public_config_has_defaults_and_no_secret() -> None:
+    config = _network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": PSK}})
+    shown = tasks.public_config(config)
+    assert shown["Backend"]["ListenPort"] == 51820
+    assert "PSK" not in shown["Backend"]
+    assert PSK not in str(shown)
+
+
+class OneConfigStore:
+    """A store that holds a config and many leases, and must not be written to."""
+
+    keys = type("Keys", (), {"config": "/net/config"})
+
+    def __init__(self, leases: int) -> None:
+        found = [
+            Lease(IPv4Network((0x0AF40100 + (number << 8), 24)), public_ip=IPv4Address(0xC6120001 + number))
+            for number in range(leases)
+        ]
+        self._listing = Listing(tuple(Entry("", "", lease, 1) for lease in found), (), 1)
+
+    def list_leases(self) -> Listing:
+        return self._listing
+
+    def read_config(self) -> StoredConfig:
+        text = '{"Network":"10.244.0.0/16","Backend":{"Type":"alloc"}}'
+        return StoredConfig(text, 1, _network_config.parse(text))
+
+    def retry(self, attempt: Any) -> None:
+        attempt()
+
+
+def test_message_shows_twenty_stranded_leases_and_the_result_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_etcd", lambda _params: OneConfigStore(50))
+    config = {"Network": "10.9.0.0/16", "Backend": {"Type": "alloc"}}
+    with pytest.raises(tasks.StrandedError) as caught:
+        tasks.network({"state": "present", "network_config": config, "force": False}, check_mode=False)
+    message = str(caught.value)
+    assert "would strand 50 leases: 10.244.1.0/24 of public IP 198.18.0.1 (" in message
+    assert message.count("of public IP") == 20
+    assert "and 30 more" in message
+    assert len(caught.value.leases) == 50
+
+
+def test_check_mode_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_etcd", lambda _params: OneConfigStore(0))
+    config = {"Network": "10.9.0.0/16", "Backend": {"Type": "alloc"}}
+    result = tasks.network({"state": "present", "network_config": config, "force": False}, check_mode=True)
+    assert result["changed"]
+    assert result["actions"] == ["replace /net/config"]
