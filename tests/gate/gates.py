@@ -196,6 +196,7 @@ def live_gates() -> list[Gate]:
                 ("molecule",),
                 {**MOLECULE, "PY_COLORS": "0", "ANSIBLE_FORCE_COLOR": "0"},
                 shares="busy",
+                skips_with="no cluster: ",
                 weight=200 if scenario == "kubernetes" else 120,
             )
         )

@@ -20,6 +20,7 @@ import shutil
 import signal
 import sys
 import time
+from itertools import groupby
 
 from gates import all_gates, base_environment
 from kubernetes_core import provide
@@ -27,6 +28,8 @@ from running import Result, run_gates
 from stage import BUILD, stage
 
 WORKERS = 2
+# Of the tests that are skipped for one reason, so many are named.
+NAMED = 3
 
 
 def select(gates: list, wanted: str) -> list:
@@ -47,16 +50,18 @@ def report(results: list[Result], seconds: float) -> int:
         counts = (
             f"{result.passed} passed, {result.failed} failed, {len(result.skipped)} skipped" if result.has_tests else ""
         )
-        print(f"{result.gate.name:<24} {'ok' if result.ok else 'FAILED':<7} {result.seconds:8.1f}  {counts}".rstrip())
-    skipped = [(result.gate.name, *skip) for result in results for skip in result.skipped]
+        print(f"{result.gate.name:<24} {result.word:<7} {result.seconds:8.1f}  {counts}".rstrip())
+    skipped = [(result.gate.name, reason, test) for result in results for test, reason in result.skipped]
     if skipped:
-        print(f"\nskipped tests ({len(skipped)}):")
-        for gate, test, reason in sorted(skipped):
-            print(f"  {gate}: {test}: {reason}")
+        print(f"\nskipped tests ({len(skipped)}), by reason:")
+        for (gate, reason), group in groupby(sorted(skipped), key=lambda skip: skip[:2]):
+            tests = [test for _gate, _reason, test in group]
+            more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
+            print(f"  {gate}: {len(tests)}: {reason}: {', '.join(tests[:NAMED])}{more}")
     failed_gates = [result for result in results if not result.ok]
     for result in failed_gates:
         print(f"\nFAILED {result.gate.name}: {result.log}")
-    passed = sum(result.passed for result in results) + len(results) - len(failed_gates)
+    passed = sum(result.passed + (result.word == "ok") for result in results)
     failed = sum(result.failed for result in results) + len(failed_gates)
     print(f"\n{len(results)} gates in {seconds:.0f} s; a gate counts as one below, as does each pytest test")
     print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")

@@ -25,7 +25,8 @@ _running: set[subprocess.Popen] = set()
 @dataclass(frozen=True)
 class Gate:
     """One check. `lock` names what no other gate may use meanwhile, `shares` what others may use that share it too;
-    `reports` are the JUnit files it leaves, `weight` about how many seconds it takes.
+    `reports` are the JUnit files it leaves, `skips_with` what stands before the reason in the output of one that could
+    not do its work here, `weight` about how many seconds it takes.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Gate:
     lock: str = ""
     shares: str = ""
     reports: tuple[Path, ...] = ()
+    skips_with: str = ""
     weight: int = 0
     only_on_request: bool = False
 
@@ -63,12 +65,21 @@ class Result:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     has_tests: bool = False
 
+    @property
+    def word(self) -> str:
+        """The result in the table: a gate that proved nothing does not count as passed."""
+        if not self.ok:
+            return "FAILED"
+        return "skipped" if self.skipped and not self.has_tests else "ok"
+
     def show(self) -> None:
         """Print the command, and the last line of its output, or all of it when the gate failed."""
         text = self.log.read_text(encoding="utf-8", errors="replace").rstrip()
         print(f"== {self.gate.name}: {self.gate.shown()}")
         if self.ok:
-            print(f"   ok in {self.seconds:.1f} s: {text.splitlines()[-1] if text else 'no output'}", flush=True)
+            print(
+                f"   {self.word} in {self.seconds:.1f} s: {text.splitlines()[-1] if text else 'no output'}", flush=True
+            )
         else:
             print(f"{text}\n   FAILED {self.gate.name} after {self.seconds:.1f} s", flush=True)
 
@@ -133,6 +144,12 @@ def run_gate(gate: Gate) -> Result:
     ok = all(_run(command, gate, log) == 0 for command in gate.commands)
     result = Result(gate, ok, time.monotonic() - begin, log)
     _count(result)
+    if gate.skips_with and ok:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+            _before, found, reason = line.partition(gate.skips_with)
+            if found:
+                result.skipped.append(("all of it", f"{gate.skips_with}{reason}"))
+                break
     return result
 
 

@@ -19,6 +19,8 @@ RELEASES = "https://dl.k8s.io/release"
 RELEASE = "v1.36.2"
 DOWNLOAD_TIMEOUT = 10.0
 KUBEBUILDER = Path("/usr/local/kubebuilder/bin")
+# Hundreds of tests ask; a host that does not answer is waited for once.
+_refused: dict[str, Missing] = {}
 
 
 class Missing(Exception):
@@ -46,7 +48,10 @@ def find() -> Binaries:
 
 def program(name: str) -> Path:
     """A program of the Kubernetes release, downloaded where it is not found. Raises Missing."""
-    return _first(name) or _download(name)
+    found = _first(name)
+    if found is None and name in _refused:
+        raise _refused[name]
+    return found or _download(name)
 
 
 def optional(name: str) -> Path | None:
@@ -87,7 +92,8 @@ def _download(name: str) -> Path:
         wanted = _fetch(f"{url}.sha256").decode().split()[0]
         content = _fetch(url)
     except (OSError, IndexError, UnicodeDecodeError) as error:
-        raise Missing(f"no {name} in {_places()}, and {url} cannot be had: {error}") from error
+        _refused[name] = Missing(f"no {name} in {_places()}, and {url} cannot be had: {error}")
+        raise _refused[name] from error
     if hashlib.sha256(content).hexdigest() != wanted:
         raise Missing(f"{url} does not have the checksum its release states")
     target = _cache() / name

@@ -206,14 +206,34 @@ def test_direct_routing_follows_the_route(host: Host) -> None:
     ]
 
 
+REWRITE = """
+import subprocess
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel
+from ansible_collections.podnet.cni.plugins.modules.flannel_dataplane import main
+bring_up = Kernel._bring_up
+def then_rewrite(self, links):
+    bring_up(self, links)
+    subprocess.run(["ip", "link", "set", "flannel.1", "address", "02:66:66:66:66:66"], check=True)
+Kernel._bring_up = then_rewrite
+main()
+"""
+
+
 def test_something_rewrites_the_mac(host: Host) -> None:
-    """As systemd-udevd does under its default policy: the run says so instead of leaving a node that drops packets."""
-    rewrite = "while :; do ip link set flannel.1 address 02:66:66:66:66:66 2>/dev/null; done"
-    with subprocess.Popen(host.enter("sh", "-c", rewrite)) as udev:
-        try:
-            result = host.module(**options(1, [2, 3]))
-        finally:
-            udev.kill()
+    """As systemd-udevd does under its default policy: the run says so instead of leaving a node that drops packets.
+
+    The rewrite sits where udevd's comes, between making the link and the end of the run: a process beside it would not
+    hit that moment every time.
+    """
+    done = subprocess.run(
+        host.enter(sys.executable, "-c", REWRITE),
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": options(1, [2, 3])}),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    result = json.loads(done.stdout)
+    assert result["failed"]
     assert "link flannel.1 was given MAC 02:00:00:04:00:01 but has 02:66:66:66:66:66" in result["msg"]
     assert "MACAddressPolicy=none" in result["msg"]
     assert host.module(**options(1, [2, 3]))["changed"]

@@ -9,17 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries
+from ansible_collections.podnet.cni.tests.integration import _kube
 
 
 @pytest.fixture(scope="session")
 def kube() -> Iterator[_kube.KubeServer]:
     """A running cluster; without binaries the test is skipped, or fails under PODNET_REQUIRE_KUBE=1."""
-    try:
-        _kube_binaries.find()
-    except _kube_binaries.Missing as reason:
-        if _kube.required():
-            pytest.fail(f"no API server: {reason}")
-        pytest.skip(f"no API server: {reason}")
+    _kube.require()
     with _kube.running() as server:
         yield server

@@ -46,6 +46,7 @@ SECRETS = f"/api/v1/namespaces/{NAME}/secrets"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[_kube.KubeServer]:
     """A cluster of its own, because the role owns what it finds there."""
+    _kube.require()
     with _kube.running() as server:
         yield server
 

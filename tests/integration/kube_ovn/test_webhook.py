@@ -128,6 +128,7 @@ def test_logs_and_metrics(server: Server) -> None:
 
 def test_ten_thousand_namespaces(tmp_path: Path) -> None:
     """A cluster of its own: the cache holds them all, and a new one is found at once."""
+    _kube.require()
     with _kube.running() as cluster:
 
         def fill(numbers: range) -> None:
