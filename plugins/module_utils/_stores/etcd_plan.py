@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._lease import (
     Lease,
     decode,
@@ -112,7 +112,10 @@ def plan(
     ttl: int | None,
     remaining: Mapping[int, int],
 ) -> list[Step]:
-    """Return one step for each decision, in order. *remaining* holds the seconds left of each known etcd lease."""
+    """Return one step for each decision, in order. *remaining* holds the seconds left of each known etcd lease.
+
+    Raises ConflictError for a lease to be written whose VTEP MAC another host's lease has.
+    """
     by_lease = {id(entry.lease): entry for entry in entries}
     by_key = {entry.key: entry for entry in entries}
     leases = [want(decision, decision.lease or next(iter(decision.obsolete), None)) for decision in decisions]
@@ -141,6 +144,7 @@ def plan(
             released=tuple(entry.lease for entry in deletes),
         )
         steps.append(Step(key, value, 0 if there is None else there.version, deletes, granted))
+    _check_macs(entries, steps)
     return steps
 
 
@@ -193,6 +197,52 @@ def _compare(kept: Entry | None, lease: Lease, ttl: int | None, remaining: Mappi
     if not kept.handle:
         return UPDATED, f"expires in {ttl} s from now on"
     return (UNCHANGED, "") if is_fresh(ttl, remaining.get(kept.handle)) else (UPDATED, "renewed")
+
+
+def _check_macs(entries: Sequence[Entry], steps: Sequence[Step]) -> None:
+    """Raise ConflictError where a lease to be written would share its VTEP MAC with a lease of another public IP.
+
+    Peers could reach one of the two hosts only. A lease that stays as it is, is not ours to refuse.
+    """
+    gone = {step.key for step in steps} | {entry.key for step in steps for entry in step.deletes}
+    standing = [entry.lease for entry in entries if entry.key not in gone] + [step.granted.lease for step in steps]
+    for member in ("backend_data", "backend_v6_data"):
+        owners: dict[str, list[Lease]] = {}
+        for lease in standing:
+            owners.setdefault(_mac(lease, member), []).append(lease)
+        for step in steps:
+            mine = step.granted.lease
+            mac = _mac(mine, member)
+            if not mac or step.granted.done == UNCHANGED:
+                continue
+            other = next((one for one in owners[mac] if _public_ip(one) != _public_ip(mine)), None)
+            if other is not None:
+                raise ConflictError(_shared_mac(mac, mine, other))
+
+
+def _mac(lease: Lease, member: str) -> str:
+    data = getattr(lease, member)
+    mac = data.get("VtepMAC") if isinstance(data, Mapping) else None
+    return mac.lower() if isinstance(mac, str) else ""
+
+
+def _public_ip(lease: Lease) -> Any:
+    return lease.public_ip or lease.public_ipv6
+
+
+def _subnet(lease: Lease) -> Any:
+    return lease.subnet or lease.ipv6_subnet
+
+
+def _shared_mac(mac: str, mine: Lease, other: Lease) -> str:
+    option = "subnet" if other.subnet is not None else "ipv6_subnet"
+    whose = f"public IP {_public_ip(other)}" + (f" ({other.name})" if other.name else "")
+    return (
+        f"{mine.name}: its lease {_subnet(mine)} of public IP {_public_ip(mine)} would have VTEP MAC {mac}, which is "
+        f"that of lease {_subnet(other)} of {whose} too; the MAC follows from the node's name. If the node has moved from that address, release its old lease with "
+        f"flannel_lease, state=absent, and nodes=[{{name: {mine.name}, {option}: {_subnet(other)}}}]. If that lease is "
+        f"another node's, give this one another name or a vtep_mac of its own. Nothing was written"
+    )
 
 
 def _is_regular(keys: Keys, key: str, lease: Lease) -> bool:

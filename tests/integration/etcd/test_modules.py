@@ -337,6 +337,22 @@ class TestLease:
         for part in ("node-2", "10.244.4.0/24", "198.18.0.2", "release that lease first"):
             assert part in done["msg"]
 
+    def test_node_that_moved_is_refused_until_its_old_lease_is_released(self, lab: Lab) -> None:
+        lab.write_config()
+        lab.module("flannel_lease", nodes=[node(1, subnet="10.244.4.0/24"), node(2)])
+        before = lab.keys()
+        moved = [node(1, public_ip="198.18.9.9"), node(2), node(3)]
+        for check in (True, False):
+            refused = lab.module("flannel_lease", check=check, nodes=moved)
+            for part in ("node-1", "198.18.9.9", "lease 10.244.4.0/24 of public IP 198.18.0.2", "state=absent"):
+                assert part in refused["msg"]
+            assert lab.keys() == before
+        lab.module("flannel_lease", state="absent", nodes=[{"name": "node-1", "subnet": "10.244.4.0/24"}])
+        done = lab.module("flannel_lease", nodes=moved)
+        macs = [lease["backend_data"]["VtepMAC"] for lease in done["leases"]]
+        assert macs == [derive_mac(f"node-{number}", 1) for number in (1, 2, 3)]
+        assert len(lab.keys()) == 3
+
     def test_exhausted_network_writes_nothing(self, lab: Lab) -> None:
         lab.write_config({**VXLAN, "Network": "10.244.0.0/24", "SubnetLen": 26})
         done = lab.module("flannel_lease", nodes=[node(number) for number in range(4)])

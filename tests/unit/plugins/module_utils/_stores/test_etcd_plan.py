@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request, allocate
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, encode_value
 from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import CREATED, UNCHANGED, UPDATED, Entry
@@ -145,6 +145,57 @@ def test_value_that_would_not_read_back_is_not_written(data: Any, reason: str) -
 
     with pytest.raises(InputError, match=reason):
         etcd_plan.plan(KEYS, [], decisions, poison, ttl=None, remaining={})
+
+
+VXLAN = _network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}})
+MAC = "4a:00:00:00:00:01"
+
+
+def vxlan_entry(number: int, address: int, mac: str = MAC) -> Entry:
+    bare = entry(number, address)
+    lease = replace(bare.lease, backend_type="vxlan", backend_data={"VNI": 1, "VtepMAC": mac})
+    return replace(bare, value=encode_value(lease), lease=lease)
+
+
+def vxlan_steps(entries: list[Entry], requests: list[Request], macs: dict[str, str]) -> list[etcd_plan.Step]:
+    def wanted(decision: Decision, existing: Lease | None) -> Lease:
+        data = {"VNI": 1, "VtepMAC": macs[decision.request.name]}
+        return Lease(decision.subnet, None, decision.request.public_ip, None, "vxlan", data)
+
+    decisions = allocate(VXLAN, [one.lease for one in entries], requests, seed=1)
+    return etcd_plan.plan(KEYS, entries, decisions, wanted, ttl=None, remaining={})
+
+
+def test_mac_of_another_hosts_lease_is_not_written() -> None:
+    """A node that has moved to another address, or another inventory's node of the same name."""
+    with pytest.raises(ConflictError) as caught:
+        vxlan_steps([vxlan_entry(5, 1, MAC.upper())], [request(2)], {"node-2": MAC})
+    message = str(caught.value)
+    assert message.startswith("node-2: its lease 10.244.")
+    assert "of public IP 198.18.0.2 would have VTEP MAC 4a:00:00:00:00:01" in message
+    assert "lease 10.244.5.0/24 of public IP 198.18.0.1 too" in message
+    assert "nodes=[{name: node-2, subnet: 10.244.5.0/24}]" in message
+
+
+def test_mac_of_another_node_of_the_request_is_not_written() -> None:
+    with pytest.raises(ConflictError, match=r"public IP 198\.18\.0\.2 \(node-2\) too"):
+        vxlan_steps([], [request(1), request(2)], {"node-1": MAC, "node-2": MAC})
+
+
+def test_mac_that_a_lease_gives_up_may_be_written() -> None:
+    other = "4a:00:00:00:00:02"
+    entries = [vxlan_entry(5, 1), vxlan_entry(6, 2, other)]
+    swapped = vxlan_steps(entries, [request(1), request(2)], {"node-1": other, "node-2": MAC})
+    assert [step.granted.done for step in swapped] == [UPDATED, UPDATED]
+    moved = vxlan_steps(entries[:1], [request(1, subnet=IPv4Network("10.244.9.0/24"))], {"node-1": MAC})
+    assert [step.granted.done for step in moved] == [CREATED]
+
+
+def test_shared_mac_that_stands_already_stops_no_other_node() -> None:
+    entries = [vxlan_entry(5, 1), vxlan_entry(6, 2)]
+    other = "4a:00:00:00:00:03"
+    found = vxlan_steps(entries, [request(1), request(3)], {"node-1": MAC, "node-3": other})
+    assert [step.granted.done for step in found] == [UNCHANGED, CREATED]
 
 
 def test_key_that_flanneld_could_not_read_is_not_written() -> None:
