@@ -28,7 +28,7 @@ from ansible.utils.display import Display
 from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster, summary
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import SCHEMA_VERSION, Record, to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube.auth import Auth
+from ansible_collections.podnet.cni.plugins.module_utils._kube.auth import Auth, key_files_removed
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.library import load
@@ -120,7 +120,8 @@ class DiscoveryLookup(LookupBase):
 
         try:
             load()
-            with ThreadPoolExecutor(max_workers=min(_MAX_PARALLEL, len(contexts))) as pool:
+            # Workers of Ansible end without the exit handlers that would remove the files.
+            with key_files_removed(), ThreadPoolExecutor(max_workers=min(_MAX_PARALLEL, len(contexts))) as pool:
                 answers = list(pool.map(ask, contexts))
         except PodnetError as error:
             raise AnsibleLookupError(f"{self.name}: {error}") from error

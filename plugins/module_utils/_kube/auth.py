@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
 import json
 import logging
@@ -60,7 +61,8 @@ ARGUMENT_SPEC: Mapping[str, Mapping[str, Any]] = {
     "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
     "client_cert": {"type": "path", "aliases": ["cert_file"]},
     "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
-    "proxy": {"type": "str"},
+    # The URL may hold a password.
+    "proxy": {"type": "str", "no_log": True},
     "no_proxy": {"type": "str"},
     "impersonate_user": {"type": "str"},
     "impersonate_groups": {"type": "list", "elements": "str"},
@@ -87,8 +89,23 @@ _SECRETS = frozenset(
 
 
 def secrets(kubeconfig: Any) -> set[str]:
-    """The secret texts in a kubeconfig given as a dictionary."""
-    return {text for key, text in _leaves(kubeconfig) if key in _SECRETS}
+    """The secret texts in a kubeconfig given as a dictionary, the password in the URL of a proxy included."""
+    found = set()
+    for key, text in _leaves(kubeconfig):
+        if key in _SECRETS:
+            found.add(text)
+        elif key == "proxy-url":
+            found |= _password_in(text)
+    return found
+
+
+def _password_in(url: str) -> set[str]:
+    """The password of a URL as it stands there and as it is sent; the whole URL where it cannot be taken apart."""
+    try:
+        password = urlsplit(url).password or ""
+    except ValueError:
+        return {url}
+    return {password, unquote(password)} - {""}
 
 
 def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
@@ -152,6 +169,8 @@ class Target:
     server: str
     context: str
     headers: list[tuple[str, str]]
+    renewer: str = ""
+    """What renews the credentials and may hang or fail while it does, for messages; empty for what is only read."""
 
     @property
     def label(self) -> str:
@@ -159,13 +178,33 @@ class Target:
         return f"{self.server} (context {self.context})" if self.context else self.server
 
     def credentials(self) -> str:
-        """The value of the Authorization header, renewed if need be; empty for client certificates and for none."""
-        if self.configuration.refresh_api_key_hook is not None:
-            self.configuration.refresh_api_key_hook(self.configuration)
+        """The value of the Authorization header, renewed if need be; empty for client certificates and for none.
+
+        Raises InvalidAuth when they cannot be renewed, within EXEC_TIMEOUT.
+        """
+        hook = self.configuration.refresh_api_key_hook
+        if hook is not None:
+            self._renew(hook)
         # Releases of the package differ in the name they store the token under.
         keys = self.configuration.api_key
         # A token file usually ends in a line feed, which no header may hold.
         return str(keys.get("BearerToken") or keys.get("authorization") or "").strip()
+
+    def _renew(self, hook: Callable[[Any], None]) -> None:
+        what = self.renewer or f"the token of {self.label}"
+        errors: list[str] = []
+        try:
+            if self.renewer:
+                errors = _run_bounded(lambda: hook(self.configuration), EXEC_TIMEOUT, what)
+            else:
+                hook(self.configuration)
+        except InvalidAuth:
+            raise
+        # Whatever the package and the libraries it renews with raise; their texts may quote credentials.
+        except Exception as error:
+            raise InvalidAuth(f"{what} could not be renewed ({type(error).__name__}). Log in again.") from None
+        if errors:
+            raise InvalidAuth(f"{what} gave no new credentials: {'; '.join(errors)[:400]}. Run the command by hand.")
 
     def age_hint(self) -> str:
         """A sentence for a 401 when the credentials are visibly out of date, else nothing.
@@ -195,12 +234,12 @@ def resolve(auth: Auth) -> Target:
     _check(auth)
     library = load()
     configuration = library.configuration()
-    context = ""
+    context = renewer = ""
     acts_as: tuple[str, tuple[str, ...]] = ("", ())
     if not (auth.host and auth.kubeconfig is None and auth.context is None):
         in_cluster = auth.kubeconfig is None and auth.context is None and _load_in_cluster(library, configuration)
         if not in_cluster:
-            context, acts_as = _load_kubeconfig(library, auth, configuration)
+            context, acts_as, renewer = _load_kubeconfig(library, auth, configuration)
     _override(library, configuration, auth)
     if not auth.impersonate_user and not auth.impersonate_groups:
         user, groups = acts_as
@@ -213,7 +252,27 @@ def resolve(auth: Auth) -> Target:
     server = str(configuration.host).rstrip("/")
     if not server.startswith(("http://", "https://")):
         raise InvalidAuth(f"host {server!r} is no API server address: write it as https://name:port.")
-    return Target(configuration, server, context, headers)
+    return Target(configuration, server, context, headers, renewer)
+
+
+@contextlib.contextmanager
+def key_files_removed() -> Iterator[None]:
+    """Remove at the end of the block the files that were made in it out of certificates and keys in kubeconfigs.
+
+    The package writes such data to files in the temporary directory and removes them in an exit handler. A worker
+    process of Ansible ends without exit handlers, so code that runs in one has to use this. The package keeps one file
+    per content for the whole process: the block must span all clients that use them, in every thread. Files that were
+    there before, another collection's, stay. Source: kubernetes 24.2 to 37.0 config/kube_config.py, _temp_files.
+    """
+    files = load().kube_config._temp_files
+    before = set(files)
+    try:
+        yield
+    finally:
+        # The exit handler replaces the mapping, and so does nobody but it.
+        for content in set(files) - before:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(files.pop(content))
 
 
 def _check(auth: Auth) -> None:
@@ -272,8 +331,8 @@ def _override(library: Library, configuration: Any, auth: Auth) -> None:
         configuration.proxy_headers = library.urllib3.util.make_headers(proxy_basic_auth=user)
 
 
-def _load_kubeconfig(library: Library, auth: Auth, configuration: Any) -> tuple[str, tuple[str, tuple[str, ...]]]:
-    """Fill the configuration; give the context's name and whom the kubeconfig says to impersonate."""
+def _load_kubeconfig(library: Library, auth: Auth, configuration: Any) -> tuple[str, tuple[str, tuple[str, ...]], str]:
+    """Fill the configuration; give the context's name, whom the kubeconfig says to impersonate, and the renewer."""
     content, source = _read_kubeconfig(library, auth.kubeconfig)
     name, user = _select(content, source, auth.context)
     where = f"context {name!r} of {source}"
@@ -282,10 +341,15 @@ def _load_kubeconfig(library: Library, auth: Auth, configuration: Any) -> tuple[
     def fill() -> None:
         loader.load_and_set(configuration)
 
+    renewer = ""
+    if "exec" in user:
+        renewer = f"the exec plugin {_command(user)!r} of {where}"
+    elif "auth-provider" in user:
+        renewer = f"the auth-provider of {where}"
     errors: list[str] = []
     try:
-        if "exec" in user:
-            errors = _run_bounded(fill, EXEC_TIMEOUT, f"the exec plugin {_command(user)!r} of {where}")
+        if renewer:
+            errors = _run_bounded(fill, EXEC_TIMEOUT, renewer)
         else:
             fill()
     except library.config.ConfigException as error:
@@ -299,10 +363,8 @@ def _load_kubeconfig(library: Library, auth: Auth, configuration: Any) -> tuple[
         raise InvalidAuth(f"{where} cannot be used: {error.strerror}: {error.filename}.") from error
     if "exec" in user and not configuration.api_key and not configuration.cert_file:
         detail = "; ".join(errors)[:400] or "no token and no certificate in its answer"
-        raise InvalidAuth(
-            f"the exec plugin {_command(user)!r} of {where} gave no credentials: {detail}. Run the command by hand."
-        )
-    return name, (str(user.get("as") or ""), tuple(str(group) for group in user.get("as-groups") or ()))
+        raise InvalidAuth(f"{renewer} gave no credentials: {detail}. Run the command by hand.")
+    return name, (str(user.get("as") or ""), tuple(str(group) for group in user.get("as-groups") or ())), renewer
 
 
 def _read_kubeconfig(library: Library, given: str | Mapping[str, Any] | None) -> tuple[Any, str]:

@@ -16,6 +16,9 @@ import pytest
 
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
 
+# Written to files by the package kubernetes, for servers that speak TLS.
+KEY_PAIR = {"client-certificate-data": "Y2VydGlmaWNhdGU=", "client-key-data": "a2V5"}
+
 
 def play(kubeconfig: Path, directory: Path, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run the playbook as ansible-playbook does, with nothing of this user's configuration."""
@@ -34,8 +37,14 @@ def play(kubeconfig: Path, directory: Path, **variables: object) -> subprocess.C
             "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
             "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(directory / "cache"),
             "K8S_AUTH_KUBECONFIG": str(kubeconfig),
+            "TMPDIR": str(_made(directory / "files")),
         },
     )
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture
@@ -48,7 +57,7 @@ def clusters() -> dict[str, fakes.Cluster]:
 @pytest.fixture
 def kubeconfig(tmp_path: Path, clusters: dict[str, fakes.Cluster]) -> Iterator[Path]:
     with fakes.serving(clusters["east"]) as east, fakes.serving(clusters["west"]) as west:
-        servers = {"east": east, "west": west, "gone": "http://127.0.0.1:9"}
+        servers = {"east": east, "west": west, "gone": "https://127.0.0.1:9"}
         path = tmp_path / "kubeconfig"
         path.write_text(
             json.dumps(
@@ -57,7 +66,7 @@ def kubeconfig(tmp_path: Path, clusters: dict[str, fakes.Cluster]) -> Iterator[P
                     "kind": "Config",
                     "current-context": "east",
                     "clusters": [{"name": name, "cluster": {"server": url}} for name, url in servers.items()],
-                    "users": [{"name": "reader", "user": {"token": "t"}}],
+                    "users": [{"name": "reader", "user": {"token": "t", **KEY_PAIR}}],
                     "contexts": [{"name": name, "context": {"cluster": name, "user": "reader"}} for name in servers],
                 }
             )
@@ -82,6 +91,7 @@ def test_table_and_overlaps(kubeconfig: Path, tmp_path: Path, clusters: dict[str
     assert "cannot connect" in done.stdout
     assert len(clusters["east"].requests) <= 8
     assert not list((tmp_path / "tmp").rglob("podnet-cni-*")), "nothing is left behind"
+    assert not list((tmp_path / "files").iterdir()), "no client key either"
 
 
 def test_overlap_can_fail_the_play(kubeconfig: Path, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import multiprocessing
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -221,6 +223,25 @@ def test_unusable_kubeconfig(broken: Any, tmp_path: Path) -> None:
     value = str(tmp_path / broken) if isinstance(broken, str) else broken
     with pytest.raises(AnsibleLookupError):
         ask("cni", "east", kubeconfig=value)
+
+
+def test_a_worker_process_leaves_no_key_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible's workers end without exit handlers, which is where the package removes the files it has made."""
+    files = tmp_path / "files"
+    files.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(files))
+    with kubeconfig(east="https://127.0.0.1:9") as config:
+        config["users"][0]["user"] = {"client-certificate-data": "Y2VydA==", "client-key-data": "a2V5"}
+
+        def worker() -> None:
+            ask("cni", kubeconfig=config, on_error="warn")
+            (tmp_path / "asked").touch()
+
+        process = multiprocessing.get_context("fork").Process(target=worker)
+        process.start()
+        process.join(60)
+    assert (process.exitcode, (tmp_path / "asked").exists()) == (0, True)
+    assert list(files.iterdir()) == []
 
 
 # -- caches -----------------------------------------------------------------------------------------------------------

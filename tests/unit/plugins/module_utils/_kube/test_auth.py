@@ -9,6 +9,7 @@ import base64
 import importlib
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def test_a_boolean_that_is_none_is_refused() -> None:
 def test_secrets_are_not_shown() -> None:
     made = Auth(api_key=HIDDEN, password=HIDDEN, kubeconfig={"token": HIDDEN}, proxy=f"http://u:{HIDDEN}@p")
     assert HIDDEN not in repr(made)
+
+
+def test_the_password_of_a_proxy_is_a_secret() -> None:
+    content = kubeconfig()
+    content["clusters"][0]["cluster"]["proxy-url"] = "http://user:p%40ss@192.0.2.9:3128"
+    assert auth.secrets(content) >= {"p%40ss", "p@ss"}
+    assert auth.secrets({"proxy-url": "http://192.0.2.9:3128"}) == set()
+    assert auth.secrets({"proxy-url": "http://[u:secret@h"}) == {"http://[u:secret@h"}
+    assert auth.ARGUMENT_SPEC["proxy"]["no_log"] is True
 
 
 def test_host_and_token() -> None:
@@ -208,6 +218,69 @@ def test_a_hanging_exec_plugin_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(auth, "EXEC_TIMEOUT", 0.2)
     with pytest.raises(InvalidAuth, match=r"did not finish within 0.2 s"):
         resolve(Auth(kubeconfig=plugin(sys.executable, "-c", "import time; time.sleep(3)")))
+
+
+def renewing(tmp_path: Path, later: str) -> auth.Target:
+    """A target whose exec plugin gives a token that has run out at once; from its second call on it does *later*."""
+    answer = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": HIDDEN, "expirationTimestamp": "2023-11-14T22:13:20Z"},
+    }
+    program = tmp_path / "login.py"
+    program.write_text(
+        f"import pathlib, sys, time\nseen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+        f"if seen.exists():\n    {later}\nseen.touch()\nprint({json.dumps(answer)!r})\n"
+    )
+    return resolve(Auth(kubeconfig=plugin(sys.executable, str(program))))
+
+
+def test_an_exec_plugin_that_hangs_while_it_renews_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    target = renewing(tmp_path, "time.sleep(3)")
+    monkeypatch.setattr(auth, "EXEC_TIMEOUT", 0.2)
+    with pytest.raises(InvalidAuth, match=r"the exec plugin .* did not finish within 0.2 s"):
+        target.credentials()
+
+
+def test_an_exec_plugin_that_fails_while_it_renews_says_why(tmp_path: Path) -> None:
+    target = renewing(tmp_path, "sys.exit('log in first')")
+    with pytest.raises(InvalidAuth, match=r"gave no new credentials: .*log in first"):
+        target.credentials()
+
+
+def test_a_renewal_that_raises_is_no_crash(tmp_path: Path) -> None:
+    target = renewing(tmp_path, "pass")
+
+    def refuse(_configuration: Any) -> None:
+        raise KeyError(HIDDEN)
+
+    target.configuration.refresh_api_key_hook = refuse
+    with pytest.raises(InvalidAuth, match=r"could not be renewed \(KeyError\)") as failure:
+        target.credentials()
+    assert HIDDEN not in str(failure.value)
+
+
+def certificate_kubeconfig() -> dict[str, Any]:
+    """With data where other kubeconfigs have paths; the package writes it to files when it is resolved."""
+    data = base64.b64encode(HIDDEN.encode()).decode()
+    return kubeconfig(**{"client-certificate-data": data, "client-key-data": base64.b64encode(b"key").decode()})
+
+
+def test_key_files_of_the_block_are_removed_and_earlier_ones_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    earlier = kubeconfig(**{"client-certificate-data": "b3RoZXI=", "client-key-data": "b3RoZXIga2V5"})
+    with auth.key_files_removed():
+        kept = resolve(Auth(kubeconfig=earlier)).configuration.key_file
+        with auth.key_files_removed():
+            made = resolve(Auth(kubeconfig=certificate_kubeconfig())).configuration.key_file
+            assert Path(made).read_text() == "key"
+        assert not Path(made).exists()
+        assert Path(kept).exists()
+        again = resolve(Auth(kubeconfig=certificate_kubeconfig())).configuration.key_file
+        assert Path(again).read_text() == "key", "they can be made once more"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_expired_token_is_recognised() -> None:
