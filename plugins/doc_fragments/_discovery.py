@@ -154,7 +154,7 @@ options:
   summary:
     description:
       - Add a summary for each cluster, whose RV(_raw[].kind) is V(summary).
-      - It says which ranges overlap those of the other clusters of the same lookup.
+      - It says which ranges overlap those of the other clusters of the same lookup, and where that cannot be judged.
     type: bool
     default: false
   on_error:

@@ -31,8 +31,8 @@ EXAMPLES = r"""
 
 - name: Two clusters that are to be joined must not share addresses
   ansible.builtin.assert:
-    that: item.overlaps | length == 0
-    fail_msg: "{{ item.cluster }} overlaps {{ item.overlaps }}"
+    that: (item.overlaps + item.overlap_unknown) | length == 0
+    fail_msg: "{{ item.cluster }} overlaps {{ item.overlaps }} or cannot be judged: {{ item.overlap_unknown }}"
   loop: "{{ query('podnet.cni.cni', 'east', 'west', summary=true) | selectattr('kind', 'equalto', 'summary') }}"
   loop_control:
     label: "{{ item.cluster }}"
@@ -42,7 +42,8 @@ RETURN = r"""
 _raw:
   description:
     - A record for each component, by cluster in the order of the terms, then by role, namespace and name.
-    - With O(summary=true), a summary of each cluster after its records.
+    - With O(summary=true), a summary of each cluster after its records. Its RV(_raw[].overlaps) hold for what is known;
+      RV(_raw[].overlap_unknown) says what is not.
     - All keys are always there; what is unknown is null or empty.
   type: list
   elements: dict
@@ -186,6 +187,16 @@ _raw:
     api_calls:
       description: How many requests it took.
       type: int
+    overlaps:
+      description: Only in a summary. Its ranges that overlap a range of another cluster of the lookup.
+      type: list
+      elements: dict
+    overlap_unknown:
+      description: >-
+        Only in a summary. Why an empty RV(_raw[].overlaps) proves nothing: the cluster was not read wholly, what carries
+        its pods is unknown, or one of its ranges is.
+      type: list
+      elements: str
 """
 
 from ansible_collections.podnet.cni.plugins.plugin_utils._discovery_lookup import DiscoveryLookup

@@ -21,27 +21,46 @@ _WORST_FIRST = ("broken", "degraded", "disabled", "unknown", "healthy")
 
 
 def summarise(records: Sequence[Data]) -> dict[str, Any]:
-    """The summary of one cluster out of its records, given as plain data; needs at least one record."""
+    """The summary of one cluster out of its records, given as plain data; needs at least one record.
+
+    C(overlap_unknown) says why an empty C(overlaps) proves nothing: ranges that were not read overlap nothing.
+    """
     primary = next((item for item in records if item["role"] == "primary"), None)
     leading = primary or records[0]
     installed = [item for item in records if item["role"] != "leftover"] or list(records)
+    scope = "partial" if any(item["scope"] == "partial" for item in records) else leading["scope"]
+    found = {key: _ranges(installed, key) for key in ("pod_cidrs", "service_cidrs")}
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "summary",
         "cluster": leading["cluster"],
         "primary": primary["plugin"] if primary else None,
         "components": [{key: item[key] for key in ("plugin", "role", "namespace", "version")} for item in records],
-        "pod_cidrs": _ranges(installed, "pod_cidrs"),
-        "service_cidrs": _ranges(installed, "service_cidrs"),
+        **found,
         "ip_families": leading["networking"]["ip_families"],
         "health": min((item["health"]["state"] for item in installed), key=_WORST_FIRST.index),
-        "scope": "partial" if any(item["scope"] == "partial" for item in records) else leading["scope"],
+        "scope": scope,
         "warnings": list(dict.fromkeys(warning for item in records for warning in item["warnings"])),
         "overlaps": [],
+        "overlap_unknown": _unknown(scope, primary, found),
         "server_version": leading["server_version"],
         "collected_at": leading["collected_at"],
         "api_calls": leading["api_calls"],
     }
+
+
+def _unknown(scope: str, primary: Data | None, found: Mapping[str, Sequence[Data]]) -> list[str]:
+    reasons = []
+    if scope == "partial":
+        reasons.append("the cluster was not read, or not wholly")
+    elif scope == "namespace":
+        reasons.append("only some namespaces were read")
+    if primary is None or primary["plugin"] == "unknown":
+        reasons.append("what carries the pods is unknown")
+    for key, what in (("pod_cidrs", "pod"), ("service_cidrs", "service")):
+        if not found[key]:
+            reasons.append(f"its {what} range is unknown")
+    return reasons
 
 
 def note_overlaps(summaries: Sequence[dict[str, Any]]) -> None:

@@ -87,7 +87,7 @@ def test_table_and_overlaps(kubeconfig: Path, tmp_path: Path, clusters: dict[str
         "gone unknown primary - - - - - unknown",
     ]
     assert "pod range 10.244.0.0/16 overlaps pod range 10.244.0.0/16 of west" in done.stdout
-    assert "service range" not in done.stdout
+    assert "service range 10" not in done.stdout
     assert "cannot connect" in done.stdout
     assert len(clusters["east"].requests) <= 8
     assert not list((tmp_path / "tmp").rglob("podnet-cni-*")), "nothing is left behind"
@@ -98,6 +98,16 @@ def test_overlap_can_fail_the_play(kubeconfig: Path, tmp_path: Path) -> None:
     done = play(kubeconfig, tmp_path, discover_contexts=["east", "west"], discover_fail_on_overlap=True)
     assert done.returncode == 2
     assert "overlaps pod range" in done.stdout
+
+
+def test_a_cluster_that_was_not_read_fails_the_gate(kubeconfig: Path, tmp_path: Path) -> None:
+    """It shares no range that anybody has seen, which is no reason to join it."""
+    done = play(kubeconfig, tmp_path, discover_contexts=["east", "gone"], discover_fail_on_overlap=True)
+    assert done.returncode == 2
+    assert "cannot be judged: the cluster was not read" in done.stdout
+    allowed = play(kubeconfig, tmp_path, discover_contexts=["east", "gone"])
+    assert allowed.returncode == 0, allowed.stdout + allowed.stderr
+    assert "cannot be judged: the cluster was not read" in allowed.stdout
 
 
 def test_current_context(kubeconfig: Path, tmp_path: Path) -> None:

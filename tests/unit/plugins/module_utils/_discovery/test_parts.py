@@ -393,7 +393,26 @@ def test_summary() -> None:
     assert (data["primary"], data["health"], data["scope"]) == ("flannel", "broken", "cluster")
     assert [item["plugin"] for item in data["components"]] == ["flannel", "multus"]
     assert [item["cidr"] for item in data["pod_cidrs"]] == ["10.244.0.0/16"]
-    assert data["overlaps"] == []
+    assert (data["overlaps"], data["overlap_unknown"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "scope", "words"),
+    [
+        ({"plugin": "unknown"}, "partial", ["not wholly", "what carries the pods"]),
+        ({"role": "leftover"}, "cluster", ["what carries the pods"]),
+        ({}, "namespace", ["only some namespaces"]),
+        ({"pod_cidrs": []}, "cluster", ["pod range"]),
+        ({"service_cidrs": []}, "cluster", ["service range"]),
+    ],
+)
+def test_what_was_not_read_cannot_be_judged(change: dict[str, Any], scope: str, words: list[str]) -> None:
+    (found,) = discovered(fakes.flannel_cluster())
+    ranges = {key: change.pop(key) for key in list(change) if key.endswith("_cidrs")}
+    found = {**found, **change, "scope": scope, "networking": {**found["networking"], **ranges}}
+    reasons = summary.summarise([found])["overlap_unknown"]
+    assert len(reasons) == len(words)
+    assert all(word in reason for word, reason in zip(words, reasons, strict=True))
 
 
 @given(
