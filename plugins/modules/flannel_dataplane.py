@@ -65,8 +65,18 @@ options:
     type: list
     elements: dict
   store:
+  foreign_peers:
     description:
-      - Read network config and leases from this store on the node, instead of O(network_config) and O(peers).
+      - More peers, whose leases somebody else wrote, like those of nodes that run flanneld.
+      - One that cannot be programmed is passed over with a warning that names it, so that it costs this node no other
+        peer. That is one without a VTEP MAC, outside the network, or in conflict with this node or another peer.
+      - Leases that O(store) holds are treated so, too.
+    type: list
+    elements: dict
+    version_added: 0.1.0
+    description:
+      - Read network config and leases from this store on the node, instead of O(network_config), O(peers) and
+        O(foreign_peers).
       - V(etcd) needs the Python package C(etcd3gw) on the node, V(kubernetes) the package C(kubernetes).
       - With V(kubernetes) O(network_config) replaces the cluster's ConfigMap.
     type: str
@@ -262,6 +272,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "lease": {"type": "dict"},
     "peers": {"type": "list", "elements": "dict"},
     "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
+    "foreign_peers": {"type": "list", "elements": "dict"},
     "interface": {"type": "str"},
     "firewall": {"type": "str", "choices": ["nftables", "none"], "default": "nftables"},
     "remove_firewall_leftovers": {"type": "bool", "default": False},
@@ -284,7 +295,10 @@ def main() -> None:
     """Run the module."""
     # Thousands of peers, or a preshared key, are nothing for the system log.
     module = AnsibleModule(
-        argument_spec=ARGUMENT_SPEC, mutually_exclusive=[("store", "peers")], supports_check_mode=True, no_log=True
+        argument_spec=ARGUMENT_SPEC,
+        mutually_exclusive=[("store", "peers"), ("store", "foreign_peers")],
+        supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(secret_texts(module.params["network_config"]))
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from bisect import bisect_left, insort
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
@@ -22,6 +23,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._vtep import parse_mac
+
+Label = Callable[[], str]
 
 _MAPPED = bytes(10) + b"\xff\xff"
 _NAMES_SHOWN = 5
@@ -85,41 +88,64 @@ def read_own(config: NetworkConfig, lease: Lease) -> Node:
     return node
 
 
-def read_peers(config: NetworkConfig, own: Node, leases: Sequence[Lease], where: str = "peers") -> Checked:
-    """The peers in `leases`, which must not hold this node's own lease.
+def read_peers(
+    config: NetworkConfig,
+    own: Node,
+    leases: Sequence[Lease],
+    foreign: Sequence[Lease] = (),
+    where: str = "foreign_peers",
+) -> Checked:
+    """The peers in `leases` and in `foreign`, which must not hold this node's own lease.
 
     Peers of another backend are passed over with a warning, as flanneld does. Raises InputError, naming the peer
-    by its place in `where`, for one that must never reach the kernel: a subnet outside the network, one that is
+    by its place, for one of `leases` that must never reach the kernel: a subnet outside the network, one that is
     given twice or overlaps another, the node itself, an address or a MAC that is not unicast, a MAC that two
     public IPs share.
+
+    One of `foreign`, which somebody else wrote, is passed over for such a thing with a warning that names it by its
+    place in `where`, so that it costs this node no other peer. (flanneld skips one without a MAC, which Windows
+    nodes publish while they start: flannel v0.28.9 pkg/backend/vxlan/vxlan_network.go.)
     """
     networks = networks_of(config)
     backend = config.backend.type
     peers: list[Node] = []
-    labels: list[Callable[[], str]] = []
     ignored: list[str] = []
-    for place, lease in enumerate(leases):
-        label = _labeller(where, place, lease)
-        if lease.backend_type != backend:
-            ignored.append(f"{lease.name or lease.public_ip or lease.public_ipv6} ({lease.backend_type or 'none'})")
-            continue
-        peers.append(_read_node(config, networks, lease, label))
-        labels.append(label)
-    _check_together(own, peers, labels)
+    unusable: list[str] = []
+    claims = (_Claims(own.ipv4), _Claims(own.ipv6))
+    for strict, place_of, items in ((True, "peers", leases), (False, where, foreign)):
+        for place, lease in enumerate(items):
+            if lease.backend_type != backend:
+                ignored.append(f"{lease.name or lease.public_ip or lease.public_ipv6} ({lease.backend_type or 'none'})")
+                continue
+            label = _labeller(place_of, place, lease)
+            try:
+                node = _read_node(config, networks, lease, label)
+                _claim(claims, node, label)
+            except InputError as error:
+                if strict:
+                    raise
+                unusable.append(str(error))
+            else:
+                peers.append(node)
     warnings = []
     if ignored:
-        shown = ", ".join(ignored[:_NAMES_SHOWN]) + (", ..." if len(ignored) > _NAMES_SHOWN else "")
-        warnings.append(f"{len(ignored)} peers are ignored because their backend is not {backend}: {shown}")
+        warnings.append(f"{len(ignored)} peers are ignored because their backend is not {backend}: {_some(ignored)}")
+    if unusable:
+        warnings.append(f"{len(unusable)} foreign peers are passed over: {_some(unusable, '. ')}")
     return Checked(peers, warnings)
 
 
-def _labeller(where: str, place: int, lease: Lease) -> Callable[[], str]:
+def _some(texts: Sequence[str], separator: str = ", ") -> str:
+    return separator.join(texts[:_NAMES_SHOWN]) + (f"{separator}..." if len(texts) > _NAMES_SHOWN else "")
+
+
+def _labeller(where: str, place: int, lease: Lease) -> Label:
     return lambda: (
         f"{where}[{place}] ({lease.name or lease.public_ip or lease.public_ipv6}, {lease.subnet or lease.ipv6_subnet})"
     )
 
 
-def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Lease, label: Callable[[], str]) -> Node:
+def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Lease, label: Label) -> Node:
     ipv4 = ipv6 = None
     if 4 in networks and lease.subnet is not None:
         ipv4 = _read_side(config.backend.type, networks[4], (lease.subnet, lease.public_ip, lease.backend_data), label)
@@ -134,7 +160,7 @@ def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Lea
     return Node(lease.name, ipv4, ipv6)
 
 
-def _read_side(backend: str, network: Prefix, half: tuple[Any, Any, Any], label: Callable[[], str]) -> Side:
+def _read_side(backend: str, network: Prefix, half: tuple[Any, Any, Any], label: Label) -> Side:
     subnet, public_ip, data = half
     prefix = Prefix(subnet.network_address.packed, subnet.prefixlen)
     family = 4 if len(prefix.address) == 4 else 6
@@ -173,7 +199,7 @@ def _address_problem(packed: bytes) -> str:
     return "is no address of a host on a network" if hostless else ""
 
 
-def _read_mac(data: Any, family: int, label: Callable[[], str]) -> bytes:
+def _read_mac(data: Any, family: int, label: Label) -> bytes:
     member = "backend_data" if family == 4 else "backend_v6_data"
     text = data.get("VtepMAC") if isinstance(data, Mapping) else None
     if not text:
@@ -184,7 +210,7 @@ def _read_mac(data: Any, family: int, label: Callable[[], str]) -> bytes:
         raise InputError(f"{label()}: {error}") from error
 
 
-def _read_key(data: Any, family: int, label: Callable[[], str]) -> tuple[bytes, int]:
+def _read_key(data: Any, family: int, label: Label) -> tuple[bytes, int]:
     member = "backend_data" if family == 4 else "backend_v6_data"
     if not isinstance(data, Mapping) or not data.get("PublicKey"):
         raise InputError(f"{label()}: {member} has no PublicKey; publish the key that flannel_dataplane_info returns")
@@ -200,54 +226,55 @@ def _read_key(data: Any, family: int, label: Callable[[], str]) -> tuple[bytes, 
     return key, port
 
 
-def _check_together(own: Node, peers: Sequence[Node], labels: Sequence[Callable[[], str]]) -> None:
-    for side in ("ipv4", "ipv6"):
-        mine: Side | None = getattr(own, side)
-        halves = [(getattr(peer, side), label) for peer, label in zip(peers, labels)]
-        present = [(half, label) for half, label in halves if half is not None]
+class _Claims:
+    """What the nodes of one family hold so far: no two may overlap, and each MAC has one public IP."""
+
+    def __init__(self, mine: Side | None) -> None:
+        self._mine = mine
+        # First addresses in order; what is kept never overlaps, so the neighbours of a subnet tell whether it may.
+        self._starts: list[int] = []
+        self._holders: dict[int, tuple[int, Prefix, Label]] = {}
+        self._macs: dict[bytes, tuple[bytes, Label]] = {}
         if mine is not None:
-            _check_not_self(mine, present)
-        _check_apart(mine, present)
-        _check_macs(mine, present)
+            self.add(mine, lambda: "this node's own lease")
 
-
-def _check_not_self(mine: Side, present: Sequence[tuple[Side, Callable[[], str]]]) -> None:
-    for half, label in present:
-        same = half.subnet == mine.subnet or (half.public_ip and half.public_ip == mine.public_ip)
-        if same:
+    def check(self, half: Side, label: Label) -> None:
+        """Raise InputError when this peer's half cannot be beside what is there."""
+        mine = self._mine
+        if mine is not None and (half.subnet == mine.subnet or (half.public_ip and half.public_ip == mine.public_ip)):
             raise InputError(f"{label()}: this is the node itself; leave its own lease out of the peers")
-
-
-def _check_apart(mine: Side | None, present: Sequence[tuple[Side, Callable[[], str]]]) -> None:
-    def text(prefix: Prefix) -> str:
-        return f"{to_text(prefix.address)}/{prefix.length}"
-
-    ordered = sorted(present, key=lambda item: item[0].subnet)
-    reach, holder = -1, ""
-    spans: list[tuple[Prefix, Callable[[], str]]] = [(half.subnet, label) for half, label in ordered]
-    if mine is not None:
-        spans = sorted([*spans, (mine.subnet, lambda: "this node's own lease")], key=lambda item: item[0])
-    previous: tuple[Prefix, Callable[[], str]] | None = None
-    for prefix, label in spans:
-        first = int.from_bytes(prefix.address, "big")
-        if first <= reach and previous is not None:
-            holder = previous[1]()
-            verb = "is given twice: it is also that of" if prefix == previous[0] else "overlaps that of"
-            raise InputError(f"{label()}: subnet {text(prefix)} {verb} {holder}; release one of the two leases")
-        reach = first + (1 << (8 * len(prefix.address) - prefix.length)) - 1
-        previous = (prefix, label)
-
-
-def _check_macs(mine: Side | None, present: Sequence[tuple[Side, Callable[[], str]]]) -> None:
-    owners: dict[bytes, tuple[bytes, Callable[[], str]]] = {}
-    if mine is not None and mine.mac:
-        owners[mine.mac] = (mine.public_ip, lambda: "this node")
-    for half, label in present:
-        if not half.mac:
-            continue
-        public_ip, owner = owners.setdefault(half.mac, (half.public_ip, label))
+        first, last = _span(half.subnet)
+        place = bisect_left(self._starts, first)
+        for start in self._starts[max(place - 1, 0) : place + 1]:
+            end, prefix, holder = self._holders[start]
+            if start <= last and first <= end:
+                verb = "is given twice: it is also that of" if prefix == half.subnet else "overlaps that of"
+                text = f"{to_text(half.subnet.address)}/{half.subnet.length}"
+                raise InputError(f"{label()}: subnet {text} {verb} {holder()}; release one of the two leases")
+        public_ip, owner = self._macs.get(half.mac, (half.public_ip, label))
         if public_ip != half.public_ip:
             raise InputError(
                 f"{label()}: VTEP MAC {mac_text(half.mac)} is also that of {owner()}; "
                 "release one of the two leases so that it gets another MAC"
             )
+
+    def add(self, half: Side, label: Label) -> None:
+        """Keep a half that `check` had nothing against."""
+        first, last = _span(half.subnet)
+        insort(self._starts, first)
+        self._holders[first] = (last, half.subnet, label)
+        if half.mac:
+            self._macs.setdefault(half.mac, (half.public_ip, label))
+
+
+def _span(prefix: Prefix) -> tuple[int, int]:
+    first = int.from_bytes(prefix.address, "big")
+    return first, first + (1 << (8 * len(prefix.address) - prefix.length)) - 1
+
+
+def _claim(claims: tuple[_Claims, _Claims], node: Node, label: Label) -> None:
+    halves = [(claim, half) for claim, half in zip(claims, (node.ipv4, node.ipv6)) if half is not None]
+    for claim, half in halves:
+        claim.check(half, label)
+    for claim, half in halves:
+        claim.add(half, label)

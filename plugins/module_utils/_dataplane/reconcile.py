@@ -30,12 +30,16 @@ SUBNET_FILE_MODE = 0o644
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. `lease` None means that the node leaves the network."""
+    """What is asked for. `lease` None means that the node leaves the network.
+
+    `foreign` are peers whose leases somebody else wrote, found at `where`: they may be unusable.
+    """
 
     config: NetworkConfig
     lease: Lease | None
     peers: Sequence[Lease] = ()
-    where: str = "peers"
+    foreign: Sequence[Lease] = ()
+    where: str = "foreign_peers"
     interface: str | None = None
     firewall: bool = True
     remove_firewall_leftovers: bool = False
@@ -68,7 +72,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     own = checked = None
     if request.lease is not None:
         own = peers.read_own(request.config, request.lease)
-        checked = peers.read_peers(request.config, own, request.peers, request.where)
+        checked = peers.read_peers(request.config, own, request.peers, request.foreign, request.where)
         outcome.warnings += checked.warnings
     check_capable(host)
     with Lock(host, request.lock_timeout), Kernel(host) as kernel:

@@ -30,20 +30,23 @@ def request(params: Mapping[str, Any], read_store: ReadStore | None, addresses: 
     `read_store` is None unless the leases come from a store. Raises InputError for options that do not make sense,
     ConflictError where the store has no lease for this node.
     """
-    lease, leases, where = None, [], "peers"
+    lease, leases, foreign, where = None, [], [], "foreign_peers"
     if params["state"] != "present" or read_store is None:
         config = _inline_config(params)
         if params["state"] == "present":
             lease = from_dict(_required(params, "lease"), "lease")
-            leases = [from_dict(item, f"peers[{place}]") for place, item in enumerate(params["peers"] or ())]
+            leases = _leases(params, "peers")
+            foreign = _leases(params, "foreign_peers")
     else:
         config, every, where = read_store()
         lease = _own_lease(params, every, addresses, where)
-        leases = [other for other in every if other is not lease]
+        # Whoever wrote them: one that cannot be used must not keep this node from reaching the others.
+        foreign = [other for other in every if other is not lease]
     return Request(
         config=config,
         lease=lease,
         peers=leases,
+        foreign=foreign,
         where=where,
         interface=params["interface"] or None,
         firewall=params["firewall"] == "nftables",
@@ -66,6 +69,10 @@ def question(params: Mapping[str, Any]) -> Question:
         wireguard_key_file=params["wireguard_key_file"],
         lock_timeout=params["lock_timeout"],
     )
+
+
+def _leases(params: Mapping[str, Any], option: str) -> list[Lease]:
+    return [from_dict(item, f"{option}[{place}]") for place, item in enumerate(params[option] or ())]
 
 
 def _required(params: Mapping[str, Any], name: str) -> Any:
@@ -96,8 +103,9 @@ def _own_lease(params: Mapping[str, Any], every: Sequence[Lease], addresses: Rea
 
 def shorten(params: dict[str, Any]) -> None:
     """Drop a long list of peers from the options, which Ansible repeats in every result it sends back."""
-    if len(params["peers"] or ()) > PEERS_REPEATED:
-        params["peers"] = f"{len(params['peers'])} leases"
+    for option in ("peers", "foreign_peers"):
+        if len(params[option] or ()) > PEERS_REPEATED:
+            params[option] = f"{len(params[option])} leases"
 
 
 def result(outcome: Outcome, diff: bool) -> dict[str, Any]:

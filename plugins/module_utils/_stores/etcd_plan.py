@@ -239,9 +239,10 @@ def _shared_mac(mac: str, mine: Lease, other: Lease) -> str:
     whose = f"public IP {_public_ip(other)}" + (f" ({other.name})" if other.name else "")
     return (
         f"{mine.name}: its lease {_subnet(mine)} of public IP {_public_ip(mine)} would have VTEP MAC {mac}, which is "
-        f"that of lease {_subnet(other)} of {whose} too; the MAC follows from the node's name. If the node has moved from that address, release its old lease with "
-        f"flannel_lease, state=absent, and nodes=[{{name: {mine.name}, {option}: {_subnet(other)}}}]. If that lease is "
-        f"another node's, give this one another name or a vtep_mac of its own. Nothing was written"
+        f"that of lease {_subnet(other)} of {whose} too; the MAC follows from the node's name. If the node has moved "
+        f"from that address, release its old lease with flannel_lease, state=absent, and "
+        f"nodes=[{{name: {mine.name}, {option}: {_subnet(other)}}}]. If that lease is another node's, give this one "
+        f"another name or a vtep_mac of its own. Nothing was written"
     )
 
 

@@ -36,6 +36,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a peer twice": ({"peers": [lease(2), lease(3), lease(2)]}, "subnet 10.5.2.0/24 is given twice"),
     "the node itself": ({"peers": [lease(2), lease(1)]}, "peers[1] (node-1, 10.5.1.0/24): this is the node itself"),
     "a peer that is no lease": ({"peers": [{"subnet": "nonsense"}]}, "peers[0]: subnet 'nonsense' is no IPv4 subnet"),
+    "both foreign peers and store": ({"store": "etcd", "peers": None, "foreign_peers": []}, "mutually exclusive"),
     "neither config nor store": ({"network_config": None}, "network_config is missing"),
     "both peers and store": ({"store": "etcd"}, "mutually exclusive"),
 }
@@ -51,6 +52,19 @@ def test_wrong_input(host: Host, what: str) -> None:
         assert reason in result["msg"]
     assert host.state()["links"] == []
     assert not host.json("ip -j link show type vxlan")
+
+
+def test_foreign_peers_cost_no_other_peer(host: Host) -> None:
+    """A Windows node that starts, and a lease of a network that has moved: leases that nobody here wrote."""
+    starting = {**lease(4), "backend_data": {"VNI": 1, "VtepMAC": ""}}
+    foreign = [starting, {**lease(5), "subnet": "10.99.5.0/24"}, lease(3)]
+    done = host.module(**options(1, [2]), foreign_peers=foreign)
+    warning = str(done["warnings"])
+    assert "foreign_peers[0] (node-4, 10.5.4.0/24): backend_data has no VtepMAC" in warning
+    assert "foreign_peers[1] (node-5, 10.99.5.0/24): 10.99.5.0/24 is no subnet of the network" in warning
+    routes = [json.loads(route)["dst"] for route in host.state()["routes"]]
+    assert [route for route in routes if route.startswith("10.")] == ["10.5.2.0/24", "10.5.3.0/24"]
+    assert not host.module(**options(1, [2]), foreign_peers=foreign)["changed"]
 
 
 @pytest.mark.parametrize("backend", ["ipip", "wireguard"])

@@ -61,6 +61,36 @@ def test_refused_by_name(what: str) -> None:
     assert "peers[1]" in str(caught.value) or what == "around own"
 
 
+@pytest.mark.parametrize("what", REFUSED)
+def test_foreign_one_is_passed_over_by_name(what: str) -> None:
+    changes, reason = REFUSED[what]
+    network = config()
+    own = peers.read_own(network, lease(1))
+    checked = peers.read_peers(network, own, [lease(3)], [lease(4), lease(2, **changes), lease(5)], "the store")
+    assert [peer.name for peer in checked.peers] == ["node-3", "node-4", "node-5"]
+    (warning,) = checked.warnings
+    assert warning.startswith("1 foreign peers are passed over: the store[1] (node-2, ")
+    assert reason in warning
+
+
+def test_foreign_one_yields_to_a_peer_and_to_an_earlier_foreign_one() -> None:
+    network = config()
+    foreign = [lease(4, subnet="10.5.2.128/25"), lease(5, backend_data=mac("02:00:00:04:00:02")), lease(6)]
+    foreign += [lease(7, subnet="10.5.6.0/24"), lease(8, backend_data=mac("02:00:00:04:00:06"))]
+    checked = peers.read_peers(network, peers.read_own(network, lease(1)), [lease(2)], foreign)
+    assert [peer.name for peer in checked.peers] == ["node-2", "node-6"]
+    (warning,) = checked.warnings
+    assert "foreign_peers[0] (node-4, 10.5.2.128/25): subnet 10.5.2.128/25 overlaps that of peers[0] (node-2" in warning
+    assert "foreign_peers[3] (node-7" in warning
+
+
+def test_half_of_a_foreign_one_that_is_passed_over_claims_nothing() -> None:
+    network = config(ipv6=True)
+    own = peers.read_own(network, lease(1, ipv6=True))
+    foreign = [lease(2, ipv6=True, ipv6_subnet="fd00:10:5:1::/64"), lease(3, ipv6=True, subnet="10.5.2.0/24")]
+    assert [peer.name for peer in peers.read_peers(network, own, [], foreign).peers] == ["node-3"]
+
+
 REFUSED_IPV6 = {
     "mapped public IP": ({"public_ipv6": "::ffff:198.18.0.2"}, "is an IPv4-mapped IPv6 address"),
     "mapped subnet": ({"ipv6_subnet": "::ffff:10.5.2.0/120"}, "is an IPv4-mapped IPv6 subnet"),

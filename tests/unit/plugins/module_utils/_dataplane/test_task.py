@@ -26,6 +26,7 @@ def params(**changes: Any) -> dict[str, Any]:
         "network_config": CONFIG,
         "lease": to_dict(lease(1)),
         "peers": [to_dict(lease(2))],
+        "foreign_peers": [to_dict(lease(3))],
         "interface": None,
         "firewall": "nftables",
         "remove_firewall_leftovers": False,
@@ -48,7 +49,8 @@ def store() -> tuple[NetworkConfig, list[Lease], str]:
 
 def test_inline() -> None:
     request = task.request(params(), None, no_addresses)
-    assert (request.lease, request.peers, request.where) == (lease(1), [lease(2)], "peers")
+    assert (request.lease, request.peers) == (lease(1), [lease(2)])
+    assert (request.foreign, request.where) == ([lease(3)], "foreign_peers")
     assert request.firewall
     assert not task.request(params(firewall="none"), None, no_addresses).firewall
 
@@ -75,7 +77,7 @@ def test_a_host_is_asked_about_its_public_ips_only() -> None:
 def test_own_lease_by_an_address_of_this_host() -> None:
     request = task.request(params(lease=None, peers=None), store, lambda: ["127.0.0.1", "198.18.0.2"])
     assert request.lease == lease(2)
-    assert request.peers == [lease(1), lease(3)]
+    assert (request.peers, request.foreign) == ([], [lease(1), lease(3)])
     assert request.where == "leases of /network"
 
 
@@ -93,12 +95,12 @@ def test_no_one_lease_of_our_own(addresses: list[str], found: str) -> None:
 
 
 def test_long_lists_are_not_repeated() -> None:
-    few, many = params(peers=[{}] * 50), params(peers=[{}] * 51)
+    few, many = params(peers=[{}] * 50), params(peers=[{}] * 51, foreign_peers=[{}] * 52)
     task.shorten(few)
     task.shorten(many)
     assert few["peers"] == [{}] * 50
-    assert many["peers"] == "51 leases"
-    task.shorten(params(peers=None))
+    assert (many["peers"], many["foreign_peers"]) == ("51 leases", "52 leases")
+    task.shorten(params(peers=None, foreign_peers=None))
 
 
 def test_result() -> None:
