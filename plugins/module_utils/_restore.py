@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file
+from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     DataPlane,
     WireguardPeer,
@@ -75,6 +76,22 @@ class RestorePlan:
 
     def __bool__(self) -> bool:
         return bool(self.actions)
+
+
+def check_programs(run: Run, host: str, kind: str, directory: str) -> None:
+    """Raise InputError when a boot would lack a program that links of this *kind* need.
+
+    Programming the kernel takes none, so nothing else would notice before the reboot. *directory* is restore_dir.
+    """
+    if kind != "wireguard" or not directory:
+        return
+    try:
+        run(["wg", "--version"], None)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"host {host}: the program wg is missing, and without it {directory} cannot bring wireguard back at boot; "
+            "install the package wireguard-tools, or leave restore_dir empty"
+        ) from error
 
 
 def desired(

@@ -110,6 +110,7 @@ options:
   restore_dir:
     description:
       - Directory for the files that bring the data plane back at boot without Python. Empty writes none.
+      - With backend V(wireguard) the boot needs the program C(wg); a host without it is refused.
     type: str
     default: ''
   wireguard_key_file:
@@ -126,6 +127,7 @@ options:
 requirements:
   - pyroute2 0.7.2 or newer on the node (C(python3-pyroute2) on Debian and Ubuntu)
   - CAP_NET_ADMIN on the node
+  - C(wg) on the node with backend V(wireguard) and O(restore_dir) (package C(wireguard-tools))
 notes:
   - A node on which flanneld runs for the same network must not be programmed; they would fight over the same links.
   - The module's arguments are not written to the system log, because a network config can hold a preshared key.
@@ -305,7 +307,7 @@ def main() -> None:
     host = socket.gethostname()
     try:
         if module.params["state"] == "prepared":
-            outcome = prepare(host, task.question(module.params), module.check_mode)
+            outcome = prepare(host, task.question(module.params), module_runner(module), module.check_mode)
         else:
             request = task.request(
                 module.params,

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.podnet.cni.plugins.module_utils import _restore
+from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, check_capable
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.lock import Lock
@@ -32,10 +34,11 @@ class Question:
     public_ips: tuple[bytes, ...]
     interface: str | None
     wireguard_key_file: str
+    restore_dir: str
     lock_timeout: float
 
 
-def prepare(host: str, question: Question, check: bool) -> Outcome:
+def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
     """Find the underlay link and its addresses, check what the backend needs, make the wireguard key if it needs one.
 
     Raises InputError, naming the host and the remedy, when the host could not program its data plane.
@@ -47,6 +50,7 @@ def prepare(host: str, question: Question, check: bool) -> Outcome:
         outcome.facts["backend"] = question.config.backend.type
         kind = backends.link_kind(question.config)
     check_capable(host)
+    _restore.check_programs(run, host, kind, question.restore_dir)
     with Kernel(host) as kernel:
         if kind:
             kernel.check_kind(kind)

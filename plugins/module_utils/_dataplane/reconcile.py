@@ -75,6 +75,8 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
         checked = peers.read_peers(request.config, own, request.peers, request.foreign, request.where)
         outcome.warnings += checked.warnings
     check_capable(host)
+    if own is not None:
+        _restore.check_programs(run, host, backends.link_kind(request.config), request.restore_dir)
     with Lock(host, request.lock_timeout), Kernel(host) as kernel:
         private_key = _private_key(host, request, own, outcome)
         if own is None or checked is None:

@@ -67,6 +67,7 @@ def question(params: Mapping[str, Any]) -> Question:
         public_ips=tuple(address.packed for address in (lease.public_ip, lease.public_ipv6) if address is not None),
         interface=params["interface"] or None,
         wireguard_key_file=params["wireguard_key_file"],
+        restore_dir=params["restore_dir"] or "",
         lock_timeout=params["lock_timeout"],
     )
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,29 @@ class PowerlessHost(Host):
 
 def test_a_user_without_capabilities_is_told_to_become_another(host: Host) -> None:
     assert "lacks CAP_NET_ADMIN" in prepared(PowerlessHost(host.name, host.number))["msg"]
+
+
+@pytest.mark.parametrize("state", ["prepared", "present"])
+def test_a_host_whose_boot_would_lose_wireguard_is_refused(host: Host, tmp_path: Path, state: str) -> None:
+    if shutil.which("wg"):
+        pytest.skip("wg is installed here")
+    key = base64.b64encode(bytes(32)).decode()
+    own = {
+        "subnet": "10.5.1.0/24",
+        "public_ip": host.public_ip,
+        "backend_type": "wireguard",
+        "backend_data": {"PublicKey": key, "Port": 51820},
+    }
+    found = host.module(
+        state=state,
+        lease=own,
+        network_config={"Network": "10.5.0.0/16", "Backend": {"Type": "wireguard"}},
+        wireguard_key_file=str(tmp_path / "wireguard.key"),
+        restore_dir="/etc/podnet-cni",
+    )
+    assert "the program wg is missing" in found["msg"]
+    assert "install the package wireguard-tools" in found["msg"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_kernel_without_the_backend_is_found_out(host: Host, tmp_path: Path) -> None:

@@ -137,6 +137,15 @@ def test_a_missing_program_is_named_with_the_remedy(host: Host) -> None:
     assert "localhost lacks no-such-program, cni. Install them" in result["output"]
 
 
+@pytest.mark.parametrize(("backend", "lacks"), [("WireGuard", "wg"), ("vxlan", "")])
+def test_wireguard_adds_the_program_that_its_boot_needs(host: Host, backend: str, lacks: str) -> None:
+    if shutil.which("wg"):
+        pytest.skip("wg is installed here")
+    result = host.run(overlay_network_config={"Network": "10.5.0.0/16", "Backend": {"Type": backend}})
+    assert result["stats"]["failed"] == (1 if lacks else 0), result["output"]
+    assert (f"localhost lacks {lacks}. Install" in result["output"]) == bool(lacks)
+
+
 def test_a_program_without_a_known_package_is_named(host: Host) -> None:
     result = host.run(node_manage_packages=True, node_programs=["no-such-program"])
     assert result["stats"]["failed"] == 1

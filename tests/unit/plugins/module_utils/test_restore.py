@@ -12,6 +12,7 @@ import stat
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,24 @@ def test_the_file_that_makes_the_others_count_is_written_last() -> None:
 def test_what_is_not_there_makes_no_file() -> None:
     plane = DataPlane(backend="alloc", mtu=1500, networks=(NETWORK,))
     assert list(_restore.desired(plane).files) == ["restore.sh", "restore.conf"]
+
+
+def no_programs(_command: Any, _text: Any) -> Any:
+    raise FileNotFoundError
+
+
+def test_wireguard_is_not_programmed_where_a_boot_would_lose_it() -> None:
+    with pytest.raises(InputError, match=r"host n1: the program wg is missing.* install the package wireguard-tools"):
+        _restore.check_programs(no_programs, "n1", "wireguard", "/etc/podnet-cni")
+
+
+@pytest.mark.parametrize(("kind", "directory"), [("wireguard", ""), ("vxlan", "/etc/podnet-cni"), ("", "/d")])
+def test_wg_is_asked_for_only_where_a_boot_needs_it(kind: str, directory: str) -> None:
+    _restore.check_programs(no_programs, "n1", kind, directory)
+
+
+def test_a_host_that_has_wg_passes() -> None:
+    _restore.check_programs(lambda _command, _text: (0, "", ""), "n1", "wireguard", "/etc/podnet-cni")
 
 
 def test_wireguard_peers_come_without_keys() -> None:
