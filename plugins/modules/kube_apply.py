@@ -66,6 +66,13 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  namespace_label:
+    description:
+      - Key of the label by which the namespaces of the list are known as made by it. Every Namespace of the list has to
+        carry it. A namespace that is in the cluster without this label, or with another value of it, belongs to
+        somebody else. It is used as it is, never changed and never deleted.
+      - By default every object of the list is taken over, and deleted with O(state=absent), whoever made it.
+    type: str
   wait:
     description:
       - Whether to wait until Deployments, StatefulSets and DaemonSets of the list are rolled out, and until deleted
@@ -186,6 +193,7 @@ def main() -> None:
             "definitions": {"type": "list", "elements": "raw", "required": True},
             "order": {"type": "str", "choices": list(objects.ORDERS), "default": objects.GIVEN},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "namespace_label": {"type": "str"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "float", "default": 300.0},
             "patience": {"type": "float"},

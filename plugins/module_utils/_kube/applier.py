@@ -23,6 +23,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import (
     Identity,
     Resources,
     Step,
+    check_label,
     ending,
     find,
     plan_absent,
@@ -169,8 +170,11 @@ def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict
     """The module kube_apply: its result. Raises InputError and KubeError."""
     if params["wait_timeout"] <= 0:
         raise InputError(f"wait_timeout is {params['wait_timeout']:g}: give seconds above 0.")
+    label = params.get("namespace_label") or ""
+    if label:
+        check_label(params["definitions"], label)
     planner = plan_absent if params["state"] == "absent" else plan_present
-    steps = planner(client, params["definitions"], params["order"])
+    steps = planner(client, params["definitions"], params["order"], label)
     if check_mode:
         return _result(steps)
     applier = Applier(client, params["wait_timeout"], patience=params["patience"], resume=params["resume"])

@@ -21,6 +21,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.client import Kub
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 
 FIELD_MANAGER = "podnet.cni"
+NAMESPACE = "Namespace"
 _NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 GIVEN = "given"
 START = "start"
@@ -193,11 +194,30 @@ def ordered(definitions: Sequence[Any], how: str) -> list[tuple[Identity, Mappin
     return sorted(found, key=lambda pair: order.phase(pair[0].kind)) if how == START else found
 
 
-def plan_present(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN) -> list[Step]:
+def check_label(definitions: Sequence[Any], label: str) -> None:
+    """Raise InputError for a Namespace of a list that does not carry the label it is to be known by."""
+    for identity, item in identify(definitions):
+        if identity.kind == NAMESPACE and not _labels(item).get(label):
+            raise InputError(f"{identity} has no label {label}, which namespace_label names: put it on.")
+
+
+def _foreign(item: Mapping[str, Any], live: Mapping[str, Any] | None, label: str) -> bool:
+    """Whether an object of a list is a Namespace that somebody else made: it lacks the label we would have put on."""
+    if not label or live is None or item.get("kind") != NAMESPACE:
+        return False
+    return bool(_labels(live).get(label) != _labels(item).get(label))
+
+
+def _labels(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (item.get("metadata") or {}).get("labels") or {}
+
+
+def plan_present(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN, label: str = "") -> list[Step]:
     """Compare every object with what a dry run makes of it.
 
     An object whose namespace or kind an earlier one of the list makes cannot be tried; it is going to be created.
-    Raises InputError and KubeError, for an object that the server would refuse.
+    With C(label), a Namespace that is there without it is left as it is. Raises InputError and KubeError, for an object
+    that the server would refuse.
     """
     resources = Resources(client)
     made: set[tuple[str, str]] = set()
@@ -213,7 +233,8 @@ def plan_present(client: KubeClient, definitions: Sequence[Any], how: str = GIVE
                 )
             steps.append(Step(identity, "create", wanted=item, after=item))
         else:
-            steps.append(_compare(client, identity, path, item, ("Namespace", identity.namespace) in made))
+            may_lack = (NAMESPACE, identity.namespace) in made
+            steps.append(_compare(client, identity, path, item, may_lack=may_lack, label=label))
         made.add(_made(identity, item))
     return steps
 
@@ -226,8 +247,12 @@ def _made(identity: Identity, item: Mapping[str, Any]) -> tuple[str, str]:
     return str(spec.get("group")), str((spec.get("names") or {}).get("kind"))
 
 
-def _compare(client: KubeClient, identity: Identity, path: str, item: Mapping[str, Any], may_lack: bool) -> Step:
+def _compare(
+    client: KubeClient, identity: Identity, path: str, item: Mapping[str, Any], *, may_lack: bool, label: str
+) -> Step:
     live = find(client, path)
+    if _foreign(item, live, label):
+        return Step(identity, "", path, item, live or {}, live or {})
     try:
         after = client.patch(path, dict(item), "apply", field_manager=FIELD_MANAGER, force=True, dry_run=True)
     except NotFound as error:
@@ -244,13 +269,18 @@ def _compare(client: KubeClient, identity: Identity, path: str, item: Mapping[st
     return Step(identity, "" if _owned(live) == _owned(after) else "adopt", path, item, live, after)
 
 
-def plan_absent(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN) -> list[Step]:
-    """Which objects of the list there are, in the order to delete them: the last one first. Raises InputError."""
+def plan_absent(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN, label: str = "") -> list[Step]:
+    """Which objects of the list there are, in the order to delete them: the last one first. Raises InputError.
+
+    With C(label), a Namespace that is there without it is not deleted.
+    """
     resources = Resources(client)
     steps = []
-    for identity, _item in reversed(ordered(definitions, how)):
+    for identity, item in reversed(ordered(definitions, how)):
         path = resources.path(identity)
         live = find(client, path) if path else None
+        if _foreign(item, live, label):
+            live = None
         steps.append(Step(identity, "" if live is None or ending(live) else "delete", path or "", {}, live or {}))
     return steps
 

@@ -233,3 +233,27 @@ def test_bad_variables_change_nothing(play: Play) -> None:
     assert "never inherited" in play.run(fails=True, annotations=["logical_switch"])[1]
     assert "not between 1 and 30" in play.run(fails=True, timeout=31)[1]
     assert play.names("mutatingadmissionpolicies") == []
+
+
+@pytest.mark.parametrize("labels", [{}, {"podnet.cni/made-by": "another"}])
+def test_a_namespace_the_role_did_not_make_survives(play: Play, labels: dict[str, str]) -> None:
+    kube = play.kube
+    where = f"foreign-{len(labels)}"
+    kube.apply(namespace(where, labels=labels))
+    before = kube.api("GET", f"/api/v1/namespaces/{where}")["metadata"]
+    play.run(engine="webhook", namespace=where)
+    for entry in ("main", "uninstall"):
+        play.run(entry, engine="policy", namespace=where)
+        after = kube.api("GET", f"/api/v1/namespaces/{where}")["metadata"]
+        assert (after["uid"], after["labels"]) == (before["uid"], before["labels"])
+        assert "deletionTimestamp" not in after
+
+
+def test_a_namespace_of_the_role_goes_on_uninstall_only(play: Play) -> None:
+    path = "/api/v1/namespaces/own-inheritance"
+    play.run(engine="webhook", namespace="own-inheritance")
+    play.run(engine="policy", namespace="own-inheritance")
+    assert "deletionTimestamp" not in play.kube.api("GET", path)["metadata"]
+    play.run("uninstall", namespace="own-inheritance")
+    with contextlib.suppress(RuntimeError):
+        assert "deletionTimestamp" in play.kube.api("GET", path)["metadata"]

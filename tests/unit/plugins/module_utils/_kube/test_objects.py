@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import rolled_out
 
 MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}
@@ -50,6 +51,48 @@ def test_what_is_shown_hides_secrets_and_the_servers_own_fields() -> None:
     assert "status" not in shown
     assert shown["data"]["key"].startswith("sha256:")
     assert objects.secrets([{"items": [item]}, None, "text"]) == {"dmFsdWU="}
+
+
+class OneNamespace:
+    """An API server that has one namespace, with these labels; a dry run gives back what was sent."""
+
+    def __init__(self, labels: dict[str, str] | None) -> None:
+        self.labels = labels
+
+    def get(self, path: str) -> dict[str, Any]:
+        if path == "/api/v1":
+            return {"resources": [{"kind": "Namespace", "name": "namespaces", "namespaced": False}]}
+        if self.labels is None:
+            raise NotFound(path, status=404)
+        return {"metadata": {"name": "n", "labels": self.labels}}
+
+    def patch(self, _path: str, body: dict[str, Any], _kind: str, **_more: Any) -> dict[str, Any]:
+        return body
+
+
+@pytest.mark.parametrize(
+    ("labels", "present", "absent"),
+    [
+        (None, "create", ""),
+        ({}, "", ""),
+        ({"made-by": "another"}, "", ""),
+        ({"made-by": "us"}, "update", "delete"),
+    ],
+)
+def test_a_namespace_of_somebody_else_is_left_alone(labels: dict[str, str] | None, present: str, absent: str) -> None:
+    wanted = {"made-by": "us", "pod-security.kubernetes.io/enforce": "restricted"}
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n", "labels": wanted}}
+    client: Any = OneNamespace(labels)
+    assert [step.action for step in objects.plan_present(client, [space], label="made-by")] == [present]
+    assert [step.action for step in objects.plan_absent(client, [space], label="made-by")] == [absent]
+    if labels is not None:
+        assert [step.action for step in objects.plan_absent(client, [space])] == ["delete"], "only when asked"
+
+
+def test_a_namespace_has_to_carry_the_label_it_is_known_by() -> None:
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
+    with pytest.raises(InputError, match="Namespace n has no label made-by"):
+        objects.check_label([MAP, space], "made-by")
 
 
 DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
