@@ -194,4 +194,4 @@ def _read_one(known: Mapping[str, Any], key: str, default: Any) -> Any:
         return _go_json.read_bool(known, key, default, WHAT)
     if isinstance(default, int):
         return _go_json.read_int(known, key, default, WHAT)
-    return _go_json.read_str(known, key, default, WHAT)
+    return _go_json.read_str(known, key, default, WHAT, secret=key in SECRET_OPTIONS)

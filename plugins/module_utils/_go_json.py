@@ -101,13 +101,14 @@ def read_int(known: Mapping[str, Any], field: str, default: int, what: str) -> i
     return value
 
 
-def read_str(known: Mapping[str, Any], field: str, default: str, what: str) -> str:
-    """Return the string member *field*, *default* when it is absent or null."""
+def read_str(known: Mapping[str, Any], field: str, default: str, what: str, *, secret: bool = False) -> str:
+    """Return the string member *field*, *default* when it is absent or null; no error quotes a *secret* one."""
     value = known.get(field)
     if value is None:
         return default
     if not isinstance(value, str):
-        raise InputError(f"{what}: {field} must be a string, not {kind_of(value)} {value!r}")
+        quoted = "" if secret else f" {value!r}"
+        raise InputError(f"{what}: {field} must be a string, not {kind_of(value)}{quoted}")
     return value
 
 

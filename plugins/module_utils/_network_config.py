@@ -35,6 +35,7 @@ FIELDS = (
     "Backend",
 )
 WHAT = "network config"
+_LONG_NUMBER = 10**7
 _SECRETS = frozenset(name.lower() for name in _backend_options.SECRET_OPTIONS)
 
 
@@ -146,12 +147,19 @@ def to_dict(config: NetworkConfig) -> dict[str, Any]:
 
 def secret_texts(source: Any) -> list[str]:
     """Return the secrets in a config as the user wrote it, valid or not: a module keeps them out of its log."""
+    if isinstance(source, (list, tuple)):
+        return [text for member in source for text in secret_texts(member)]
     found: list[str] = []
     for key, member in source.items() if isinstance(source, Mapping) else ():
-        if str(key).lower() in _SECRETS and isinstance(member, str) and member:
+        if str(key).lower() in _SECRETS and _is_secret(member):
             found.append(str(member))
         found += secret_texts(member)
     return found
+
+
+def _is_secret(member: Any) -> bool:
+    # Blanking out a short number would make the rest of the result unreadable.
+    return bool(member) if isinstance(member, str) else isinstance(member, int) and member >= _LONG_NUMBER
 
 
 def mixed_cluster_problems(config: NetworkConfig) -> list[str]:
@@ -179,7 +187,8 @@ def _parse_backend(value: Any, platform: str, ipv6: bool) -> tuple[Backend, dict
         options, _none = _backend_options.read("udp", {}, platform, ipv6)
         return Backend("udp", options), None, ()
     if not isinstance(value, Mapping):
-        raise InputError(f'{WHAT}: Backend must be an object like {{"Type": "vxlan"}}, not {value!r}')
+        # What it holds may be a secret.
+        raise InputError(f'{WHAT}: Backend must be an object like {{"Type": "vxlan"}}, not {_go_json.kind_of(value)}')
     known, rest = _go_json.fold(value, ("Type",))
     name = _go_json.read_str(known, "Type", "", f"{WHAT}: Backend").lower()
     options, unknown = _backend_options.read(name, rest, platform, ipv6)

@@ -228,6 +228,7 @@ def main() -> None:
             "wait_timeout": {"type": "float", "default": 120.0},
         },
         supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     module.no_log_values.update(secret_texts(module.params["network_config"]))

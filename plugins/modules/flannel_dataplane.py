@@ -61,10 +61,10 @@ options:
   peers:
     description:
       - The leases of all other nodes, in the same shape. The node's own lease must not be among them.
-      - Peers of another backend are passed over with a warning, as flanneld does.
+      - Peers of another backend are passed over with a warning, as flanneld does. Anything else that is wrong with one
+        of them fails before the kernel is changed.
     type: list
     elements: dict
-  store:
   foreign_peers:
     description:
       - More peers, whose leases somebody else wrote, like those of nodes that run flanneld.
@@ -74,6 +74,7 @@ options:
     type: list
     elements: dict
     version_added: 0.1.0
+  store:
     description:
       - Read network config and leases from this store on the node, instead of O(network_config), O(peers) and
         O(foreign_peers).
@@ -273,8 +274,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "network_config": {"type": "dict"},
     "lease": {"type": "dict"},
     "peers": {"type": "list", "elements": "dict"},
-    "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
     "foreign_peers": {"type": "list", "elements": "dict"},
+    "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
     "interface": {"type": "str"},
     "firewall": {"type": "str", "choices": ["nftables", "none"], "default": "nftables"},
     "remove_firewall_leftovers": {"type": "bool", "default": False},

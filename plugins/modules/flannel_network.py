@@ -137,6 +137,7 @@ def main() -> None:
         },
         required_if=[("state", "present", ["network_config"])],
         supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(secret_texts(module.params["network_config"]))
     try:

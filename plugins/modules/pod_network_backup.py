@@ -180,6 +180,7 @@ def main() -> None:
             "records": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     try:

@@ -232,6 +232,7 @@ def main() -> None:
             "node_files": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
+        no_log=True,
     )
     options = module.params
     module.no_log_values.update(auth.secrets(options["kubeconfig"]))

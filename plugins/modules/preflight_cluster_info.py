@@ -155,6 +155,7 @@ def main() -> None:
             "annotation_prefix": {"type": "str", "default": "flannel.alpha.coreos.com"},
         },
         supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     try:

@@ -137,6 +137,14 @@ def test_module_promises_check_mode(name: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_module_with_secrets_inside_an_option_logs_no_arguments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AnsibleModule logs the arguments before the module can name the secrets that are inside one of them."""
+    arguments = module_arguments(name, monkeypatch)
+    if {"kubeconfig", "network_config"} & set(arguments["argument_spec"]):
+        assert arguments.get("no_log") is True, f"{name} must give AnsibleModule no_log=True"
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_module_is_glue(name: str) -> None:
     """A module file holds documentation, the argument spec and glue; third-party libraries belong to the I/O ring."""
     tree = ast.parse((ROOT / "plugins" / "modules" / f"{name}.py").read_text(encoding="utf-8"))

@@ -138,6 +138,14 @@ def test_a_vni_too_long_for_the_ipv6_link_name_is_refused():
         parse(Network="10.3.0.0/16", EnableIPv6=True, IPv6Network="fc00::/48", Backend={"Type": "vxlan", "VNI": 10000})
 
 
+@pytest.mark.parametrize("backend", [{"Type": "wireguard", "PSK": 1234567890}, [{"PSK": "1234567890"}]])
+def test_a_secret_of_the_wrong_type_is_not_repeated(backend):
+    with pytest.raises(InputError) as caught:
+        parse(Network="10.3.0.0/16", Backend=backend)
+    assert "1234567890" not in str(caught.value)
+    assert "must be" in str(caught.value)
+
+
 def test_a_wrong_secret_is_not_repeated():
     with pytest.raises(InputError) as error:
         parse(Network="10.3.0.0/16", Backend={"Type": "wireguard", "PSK": "dont-print-me"})
@@ -212,6 +220,9 @@ def test_any_text_is_read_or_refused(text):
 @pytest.mark.parametrize(
     ("value", "secrets"),
     [
+        ({"Backend": {"PSK": 1234567890}}, ["1234567890"]),
+        ({"Backend": {"PSK": 12, "AccessKeySecret": True}}, []),
+        ({"Backend": [{"PSK": "preshared"}]}, ["preshared"]),
         (None, []),
         ({"Backend": {"Type": "wireguard", "PSK": "preshared"}}, ["preshared"]),
         ({"backend": {"psk": "preshared", "accesskeysecret": "other", "AccessKeyID": "name"}}, ["preshared", "other"]),
