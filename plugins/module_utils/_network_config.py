@@ -162,6 +162,24 @@ def _is_secret(member: Any) -> bool:
     return bool(member) if isinstance(member, str) else isinstance(member, int) and member >= _LONG_NUMBER
 
 
+def warnings(config: NetworkConfig) -> list[str]:
+    """Return what flanneld accepts in the config although some traffic cannot work with it, each with the remedy."""
+    options = config.backend.options
+    # flanneld publishes ListenPortV6 for IPv6 in every mode, but only mode separate makes a device that listens there
+    # (flannel v0.28.9 pkg/backend/wireguard/wireguard.go).
+    if (
+        config.backend.type == "wireguard"
+        and options["Mode"] in ("ipv6", "auto")
+        and options["ListenPort"] != options["ListenPortV6"]
+    ):
+        return [
+            f"{WHAT}: with Backend.Mode {options['Mode']} nodes listen on ListenPort {options['ListenPort']} only, but "
+            f"are reached by IPv6 at ListenPortV6 {options['ListenPortV6']}, so packets to them are lost; set "
+            "ListenPortV6 to the value of ListenPort"
+        ]
+    return []
+
+
 def mixed_cluster_problems(config: NetworkConfig) -> list[str]:
     """Return why Windows nodes could not share this network with Linux nodes; empty when they can.
 

@@ -141,7 +141,7 @@ def main() -> None:
     )
     module.no_log_values.update(secret_texts(module.params["network_config"]))
     try:
-        result = tasks.network(module.params, check_mode=module.check_mode)
+        result = tasks.network(module.params, module.warn, check_mode=module.check_mode)
     except tasks.StrandedError as error:
         module.fail_json(msg=str(error), stranded=error.leases)
     except PodnetError as error:

@@ -15,7 +15,13 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file, _firewall, _restore, _subnet_env
+from ansible_collections.podnet.cni.plugins.module_utils import (
+    _atomic_file,
+    _firewall,
+    _network_config,
+    _restore,
+    _subnet_env,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys, peers, plan, scale, x25519
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, RefusedError, check_capable
@@ -71,6 +77,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     backends.check_supported(request.config)
     own = checked = None
     if request.lease is not None:
+        outcome.warnings += _network_config.warnings(request.config)
         own = peers.read_own(request.config, request.lease)
         checked = peers.read_peers(request.config, own, request.peers, request.foreign, request.where)
         outcome.warnings += checked.warnings

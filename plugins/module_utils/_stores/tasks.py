@@ -129,9 +129,14 @@ def read_store(params: Mapping[str, Any], warn: Callable[[str], None]) -> tuple[
     return store.require_config().usable(), listing.leases, f"leases of {where}"
 
 
-def network(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
-    """Return the result of module flannel_network. Raises StrandedError when leases stand against it."""
+def network(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool) -> dict[str, Any]:
+    """Return the result of module flannel_network. Raises StrandedError when leases stand against it.
+
+    *warn* is told what flanneld accepts although it cannot work.
+    """
     wanted = _network_config.parse(params["network_config"]) if params["state"] == "present" else None
+    for warning in _network_config.warnings(wanted) if wanted is not None else ():
+        warn(warning)
     store = _etcd(params)
     result: dict[str, Any] = {}
 

@@ -181,6 +181,33 @@ def test_mixed_clusters(backend, problem):
     assert problem in " ".join(problems)
 
 
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"Mode": "ipv6"}, True),
+        ({"Mode": "auto"}, True),
+        ({"Mode": "auto", "ListenPort": 51830}, True),
+        ({"Mode": "ipv6", "ListenPortV6": 51820}, False),
+        ({"Mode": "ipv4"}, False),
+        ({}, False),
+    ],
+)
+def test_a_port_that_nobody_listens_on_is_warned_of(options, warned):
+    config = parse(
+        Network="10.3.0.0/16",
+        IPv6Network="fd00:3::/48",
+        EnableIPv6=True,
+        Backend={"Type": "wireguard", **options},
+    )
+    texts = _network_config.warnings(config)
+    assert len(texts) == warned
+    assert all(text.endswith("set ListenPortV6 to the value of ListenPort") for text in texts)
+
+
+def test_a_config_that_works_needs_no_warning():
+    assert _network_config.warnings(parse(Network="10.3.0.0/16", Backend={"Type": "vxlan"})) == []
+
+
 def test_rendering_is_compact_and_canonical():
     config = _network_config.parse('{ "network": "10.5.0.0/16", "backend": {"type": "VXLAN", "vni": 100} }')
     assert _network_config.render(config) == '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan","VNI":100}}'

@@ -54,7 +54,7 @@ def test_message_shows_twenty_stranded_leases_and_the_result_all(monkeypatch: py
     monkeypatch.setattr(tasks, "_etcd", lambda _params: OneConfigStore(50))
     config = {"Network": "10.9.0.0/16", "Backend": {"Type": "alloc"}}
     with pytest.raises(tasks.StrandedError) as caught:
-        tasks.network({"state": "present", "network_config": config, "force": False}, check_mode=False)
+        tasks.network({"state": "present", "network_config": config, "force": False}, [].append, check_mode=False)
     message = str(caught.value)
     assert "would strand 50 leases: 10.244.1.0/24 of public IP 198.18.0.1 (" in message
     assert message.count("of public IP") == 20
@@ -62,9 +62,17 @@ def test_message_shows_twenty_stranded_leases_and_the_result_all(monkeypatch: py
     assert len(caught.value.leases) == 50
 
 
+def test_what_cannot_work_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_etcd", lambda _params: OneConfigStore(0))
+    warnings: list[str] = []
+    config = {"Network": "10.9.0.0/16", "Backend": {"Type": "wireguard", "Mode": "auto"}}
+    tasks.network({"state": "present", "network_config": config, "force": False}, warnings.append, check_mode=True)
+    assert [text.rpartition("; ")[2] for text in warnings] == ["set ListenPortV6 to the value of ListenPort"]
+
+
 def test_check_mode_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "_etcd", lambda _params: OneConfigStore(0))
     config = {"Network": "10.9.0.0/16", "Backend": {"Type": "alloc"}}
-    result = tasks.network({"state": "present", "network_config": config, "force": False}, check_mode=True)
+    result = tasks.network({"state": "present", "network_config": config, "force": False}, [].append, check_mode=True)
     assert result["changed"]
     assert result["actions"] == ["replace /net/config"]
