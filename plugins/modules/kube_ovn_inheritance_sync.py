@@ -16,6 +16,8 @@ description:
   - Annotations that it reads when a pod starts, like C(routes), are reported with the owners to restart, and restarted
     on demand, one owner at a time.
   - Only values that a pod inherited are changed. A value that somebody set or edited on the pod is never touched.
+  - A pod keeps what it inherited when its namespace takes part no more, and a value when the namespace's new one is
+    unusable. Such pods are listed in RV(held).
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
@@ -81,7 +83,9 @@ options:
   restart:
     description:
       - Whether to restart the owners in RV(owners) that can be. One at a time; the next one only when all pods of the
-        one before are new and available. Before each, every PodDisruptionBudget of its pods has to allow a disruption.
+        one before are new and available, and have what their namespace says.
+      - Before each, every PodDisruptionBudget of its pods has to allow as many disruptions as its rolling update takes
+        pods away at once. An owner for which a budget never does is not restarted; its C(reason) says so.
     type: bool
     default: false
   restart_timeout:
@@ -98,6 +102,8 @@ notes:
   - Needs the verbs get and list for namespaces, pods and, where pods drifted, replicasets, deployments, statefulsets
     and daemonsets; patch for pods. With O(restart) also patch for the workloads and list for poddisruptionbudgets.
   - A pod that was changed between our reading and writing is left for the next run and listed in RV(stale).
+  - A pod that the API server refuses to patch holds up no other. The task fails at the end and lists it in
+    RV(failures).
 seealso:
   - module: podnet.cni.kube_ovn_namespace
 """
@@ -146,6 +152,9 @@ owners:
     namespace:
       description: Namespace of the workload.
       type: str
+    api_version:
+      description: API version of the workload. Only those of C(apps/v1) are restarted.
+      type: str
     kind:
       description: Kind of the workload, V(Pod) for a pod that has no owner.
       type: str
@@ -168,6 +177,7 @@ owners:
       type: str
   sample:
     - namespace: team-a
+      api_version: apps/v1
       kind: Deployment
       name: web
       pods: [web-6c9-x2f]
@@ -175,7 +185,11 @@ owners:
       restartable: true
       reason: ''
 held:
-  description: Port security that pods keep until O(confirm) says the word.
+  description:
+    - What pods keep although their namespace does not hand it out (any more).
+    - That is port security until O(confirm) says the word, everything of a namespace that takes no part
+      (O(state=absent) with O(namespaces) takes it away), and values for which the namespace has an unusable one.
+    - Pods of a namespace that takes no part are only looked at when O(namespaces) names it.
   returned: success
   type: list
   elements: dict
@@ -189,6 +203,15 @@ held:
     annotation:
       description: Key of the annotation.
       type: str
+    reason:
+      description: Why it is kept.
+      type: str
+  sample: []
+failures:
+  description: What went wrong, a text for each pod or owner.
+  returned: failure
+  type: list
+  elements: str
   sample: []
 stale:
   description: Pods that were changed or removed while we looked at them, as namespace and name.
@@ -241,7 +264,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     failures = result.pop("failures")
     if failures:
-        module.fail_json(msg=f"{failures[0]}. Look at it; the owners after it were not touched.", **result)
+        module.fail_json(msg=sync_run.summary(failures), failures=failures, **result)
     module.exit_json(**result)
 
 

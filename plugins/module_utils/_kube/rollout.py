@@ -47,6 +47,39 @@ def missing(item: Mapping[str, Any]) -> str:
     return ""
 
 
+def taken_at_once(item: Mapping[str, Any]) -> int:
+    """How many available pods a rolling update of a Deployment, StatefulSet or DaemonSet object may lack at a time.
+
+    Rounding and defaults are those of k8s.io/api apps/v1 types.go: maxUnavailable of a Deployment is rounded down and
+    25% by default, of the others rounded up and 1.
+    """
+    spec, status = item.get("spec") or {}, item.get("status") or {}
+    replicas = spec.get("replicas")
+    total = 1 if replicas is None else int(replicas)
+    if item.get("kind") == "DaemonSet":
+        total = int(status.get("desiredNumberScheduled") or 0)
+    if item.get("kind") != "Deployment":
+        given = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
+        return min(total, _share(given.get("maxUnavailable", 1), total, up=True))
+    strategy = spec.get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return total
+    given = strategy.get("rollingUpdate") or {}
+    taken = _share(given.get("maxUnavailable", "25%"), total, up=False)
+    # A Deployment that could neither take a pod away nor add one would stand still, so it takes one away.
+    least = 0 if _share(given.get("maxSurge", "25%"), total, up=True) else 1
+    return min(total, max(taken, least))
+
+
+def _share(value: Any, total: int, *, up: bool) -> int:
+    """A number of pods, or a percentage of all of them, as a number."""
+    text = str(value)
+    if not text.endswith("%"):
+        return int(text)
+    product = int(text[:-1]) * total
+    return -(-product // 100) if up else product // 100
+
+
 def pod_problem(pod: Mapping[str, Any]) -> str:
     """Why a pod is not ready, in the words of the API; empty for one that is."""
     status = pod.get("status") or {}

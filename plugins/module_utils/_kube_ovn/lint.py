@@ -62,6 +62,12 @@ def usable(annotation: Annotation, value: str) -> bool:
     return all(_route_usable(text) for text in re.findall(r"\{[^}]*\}", value))
 
 
+def why_unusable(key: str, value: str) -> str:
+    """The value and what is wrong with it, for a value that usable() turned down; empty when nothing is."""
+    errors = [finding for finding in lint_value(key, value) if finding.severity == ERROR]
+    return f"{errors[0].reason}: {errors[0].value}" if errors else ""
+
+
 def _route_usable(text: str) -> bool:
     members = dict(re.findall(r'"(dst|gw)"\s*:\s*"([^"]*)"', text))
     if len(members) != len(re.findall(r'"(?:dst|gw)"', text)):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, decision
+from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, decision, lint
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import Config
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.decision import Namespace
 
@@ -40,20 +40,20 @@ class PodPlan:
     """What to do about one pod.
 
     C(changes) maps an annotation to its new value, None to remove it; C(before) holds the old ones. C(drift) needs a
-    new pod. C(held) are keys that are kept until somebody says the word. C(owner) is (kind, name) of the controlling
-    owner, empty for a bare pod.
+    new pod. C(held) maps keys that the pod keeps, although its namespace does not hand them out (any more), to the
+    reason. C(owner) is (API version, kind, name) of the controlling owner, empty for a bare pod.
     """
 
     namespace: str
     name: str
     uid: str
     resource_version: str
-    owner: tuple[str, str]
+    owner: tuple[str, str, str]
     labels: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, str | None] = field(default_factory=dict)
     before: Mapping[str, str] = field(default_factory=dict)
     drift: tuple[Drift, ...] = ()
-    held: tuple[str, ...] = ()
+    held: Mapping[str, str] = field(default_factory=dict)
 
     def patch(self) -> dict[str, Any]:
         """The JSON merge patch (RFC 7386), good for exactly this version of this pod."""
@@ -88,12 +88,27 @@ def is_over(pod: Mapping[str, Any]) -> bool:
     return bool(metadata.get("deletionTimestamp")) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
-def owner_of(pod: Mapping[str, Any]) -> tuple[str, str]:
-    """Kind and name of the controlling owner."""
+def owner_of(pod: Mapping[str, Any]) -> tuple[str, str, str]:
+    """API version, kind and name of the controlling owner, empty for an object that has none."""
     for reference in (pod.get("metadata") or {}).get("ownerReferences") or []:
         if reference.get("controller"):
-            return str(reference.get("kind")), str(reference.get("name"))
-    return "", ""
+            return str(reference.get("apiVersion")), str(reference.get("kind")), str(reference.get("name"))
+    return "", "", ""
+
+
+def _why_kept(key: str, have: str | None, decided: decision.Decision, unprotect: bool) -> str:
+    """Why a pod keeps an inherited value that its namespace does not hand out (any more), empty when it loses it.
+
+    Neither a namespace that leaves nor a typing error in its value says that running pods shall lose what they have.
+    """
+    if decided.skipped:
+        return f"{decided.skipped}; state=absent takes it away"
+    if key in decided.unusable:
+        return f"the namespace's value is unusable: {lint.why_unusable(key, decided.unusable[key])}"
+    parts = catalogue.split_key(key)
+    if parts is not None and parts[1] == PROTECTION and have == "true" and not unprotect:
+        return f"port security goes only by the word {UNPROTECT_WORD}"
+    return ""
 
 
 def plan_pod(
@@ -102,26 +117,29 @@ def plan_pod(
     """What to do about one pod, None when there is nothing.
 
     C(unprotect) is the word that lets port security be taken from a pod whose namespace says nothing any more;
-    C(withdraw) takes everything away that was inherited.
+    C(withdraw) takes everything away that was inherited. A pod keeps what it has while its namespace takes no part, and
+    a key while the namespace's value for it is unusable.
     """
     if is_over(pod):
         return None
     metadata = pod.get("metadata") or {}
     annotations = decision.annotations_of(pod)
     ours = decision.ours(annotations, config)
-    wanted = {} if withdraw else dict(decision.decide(pod, namespace, config, ours).inherited)
+    decided = decision.Decision() if withdraw else decision.decide(pod, namespace, config, ours)
+    wanted = decided.inherited
     waiting = waits_for_network(pod)
     entries = dict(ours)
     changes: dict[str, str | None] = {}
     drift: list[Drift] = []
-    held: list[str] = []
+    held: dict[str, str] = {}
     for key in sorted({*wanted, *ours}):
         have, want = annotations.get(key), wanted.get(key)
         annotation = catalogue.find(key)
         if have == want or annotation is None:
             continue
-        if want is None and annotation.name == PROTECTION and have == "true" and not unprotect:
-            held.append(key)
+        kept = "" if want is not None else _why_kept(key, have, decided, unprotect)
+        if kept:
+            held[key] = kept
         elif annotation.acts == catalogue.LIVE or waiting or withdraw:
             changes[key] = want
             entries.pop(key, None)
@@ -146,5 +164,5 @@ def plan_pod(
         changes,
         {key: annotations[key] for key in changes if key in annotations},
         tuple(drift),
-        tuple(held),
+        held,
     )

@@ -14,21 +14,32 @@ from __future__ import annotations
 import datetime
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Mapping, Protocol
+from typing import Any, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import rollout
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
+    Conflict,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import config as configuration
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import sync
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import Config
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.decision import Namespace
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.sync import PodPlan
 
+SHOWN = 5
+"""Failures that a message names in full."""
+
 NAMESPACES = "/api/v1/namespaces"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 """The template annotation that kubectl rollout restart sets."""
 
+APPS = "apps/v1"
 PLURALS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 
 
@@ -57,13 +68,16 @@ class Api(Protocol):
 class Owner:
     """A workload whose pods hold values that only a new pod gives up.
 
-    C(reason) says why it cannot be restarted by us, empty when it can.
+    C(reason) says why it cannot be restarted by us, empty when it can. C(at_once) is how many of its pods a rolling
+    update takes away at a time, at least 1, since that is what an eviction would ask for.
     """
 
     namespace: str
     kind: str
     name: str
+    api_version: str = APPS
     reason: str = ""
+    at_once: int = 1
     pods: list[str] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     labels: list[Mapping[str, str]] = field(default_factory=list)
@@ -80,6 +94,7 @@ class Owner:
         """As the module returns it."""
         return {
             "namespace": self.namespace,
+            "api_version": self.api_version,
             "kind": self.kind,
             "name": self.name,
             "pods": sorted(self.pods),
@@ -123,36 +138,44 @@ def apply_plan(api: Api, plan: PodPlan) -> bool:
 
 def apply_plans(
     api: Api, plans: Iterable[PodPlan], rate: float, sleep: Callable[[float], Any] = time.sleep
-) -> list[str]:
-    """Patch pods, at most C(rate) a second, because each patch costs Kube-OVN a port update; gives the stale ones."""
-    stale = []
+) -> tuple[list[str], list[str]]:
+    """Patch pods, at most C(rate) a second, because each patch costs Kube-OVN a port update.
+
+    Gives the stale ones, and what went wrong with others: a pod that the API server refuses to patch holds up no other.
+    Raises Unreachable and Unauthorized, which would go wrong with every pod.
+    """
+    stale, failures = [], []
     for plan in plans:
         if plan.changes:
-            if not apply_plan(api, plan):
-                stale.append(f"{plan.namespace}/{plan.name}")
+            try:
+                if not apply_plan(api, plan):
+                    stale.append(_where(plan))
+            except (Unreachable, Unauthorized):
+                raise
+            except KubeError as error:
+                failures.append(f"pod {_where(plan)}: {str(error).rstrip('.')}")
             sleep(1 / rate)
-    return stale
+    return stale, failures
 
 
 def owners(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
     """The workloads behind pods that drifted, in a stable order."""
-    found: dict[tuple[str, str, str], Owner] = {}
-    replica_sets: dict[str, dict[str, tuple[str, str]]] = {}
+    found: dict[tuple[str, ...], Owner] = {}
+    replica_sets: dict[str, dict[str, tuple[str, str, str]]] = {}
     for plan in plans:
         if not plan.drift:
             continue
-        kind, name = plan.owner
-        if kind == "ReplicaSet":
+        maker = plan.owner if plan.owner[1] else ("v1", "Pod", plan.name)
+        if maker[:2] == (APPS, "ReplicaSet"):
             if plan.namespace not in replica_sets:
                 path = f"/apis/apps/v1/namespaces/{plan.namespace}/replicasets"
                 replica_sets[plan.namespace] = {
                     str((item.get("metadata") or {}).get("name")): sync.owner_of(item) for item in api.list(path).items
                 }
-            above = replica_sets[plan.namespace].get(name, ("", ""))
-            kind, name = above if above[0] else (kind, name)
-        owner = found.setdefault(
-            (plan.namespace, kind or "Pod", name or plan.name), Owner(plan.namespace, kind or "Pod", name or plan.name)
-        )
+            above = replica_sets[plan.namespace].get(maker[2], ("", "", ""))
+            maker = above if above[1] else maker
+        version, kind, name = maker
+        owner = found.setdefault((plan.namespace, kind, name, version), Owner(plan.namespace, kind, name, version))
         owner.pods.append(plan.name)
         owner.labels.append(plan.labels)
         owner.keys.update(each.key for each in plan.drift)
@@ -163,11 +186,16 @@ def owners(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
 
 def _why_not(api: Api, owner: Owner) -> str:
     """Why an owner cannot be restarted through its template."""
-    if owner.kind == "Pod":
+    if (owner.api_version, owner.kind) == ("v1", "Pod"):
         return "a bare pod is not made again by anyone"
-    if owner.kind not in PLURALS:
-        return f"a {owner.kind} has no rolling restart"
-    spec = api.get(owner.path).get("spec") or {}
+    if owner.api_version != APPS or owner.kind not in PLURALS:
+        return f"a {owner.kind} of {owner.api_version} has no rolling restart that we know"
+    try:
+        item = api.get(owner.path)
+    except (NotFound, Forbidden) as error:
+        return "it is gone" if isinstance(error, NotFound) else "we may not read it"
+    owner.at_once = max(1, rollout.taken_at_once({**item, "kind": owner.kind}))
+    spec = item.get("spec") or {}
     if spec.get("paused"):
         return "its rollout is paused"
     strategy = spec.get("updateStrategy") or {}
@@ -176,17 +204,44 @@ def _why_not(api: Api, owner: Owner) -> str:
     return ""
 
 
-def disruption_budget_left(api: Api, owner: Owner) -> str:
-    """The name of a PodDisruptionBudget that allows no disruption of the owner's pods now, empty when none forbids it.
+def budgets(api: Api, owner: Owner) -> list[tuple[str, Mapping[str, Any]]]:
+    """Name and status of the PodDisruptionBudgets of the owner's pods.
 
     A rolling update does not ask the budgets itself, an eviction would.
     """
     path = f"/apis/policy/v1/namespaces/{owner.namespace}/poddisruptionbudgets"
+    found = []
     for item in api.list(path).items:
-        spec, status = item.get("spec") or {}, item.get("status") or {}
-        selector = configuration.parse_selector(spec.get("selector") or {}, "selector")
-        if any(selector.matches(labels) for labels in owner.labels) and not status.get("disruptionsAllowed"):
-            return str((item.get("metadata") or {}).get("name"))
+        selector = (item.get("spec") or {}).get("selector")
+        # An empty selector is for all pods, none is for no pod (k8s.io/api policy/v1).
+        if selector is None:
+            continue
+        conditions = configuration.parse_selector(selector, "selector")
+        if any(conditions.matches(labels) for labels in owner.labels):
+            found.append((str((item.get("metadata") or {}).get("name")), item.get("status") or {}))
+    return found
+
+
+def disruption_budget_left(api: Api, owner: Owner) -> str:
+    """Which PodDisruptionBudget does not allow the owner's update now, empty when none forbids it."""
+    for name, status in budgets(api, owner):
+        if int(status.get("disruptionsAllowed") or 0) < owner.at_once:
+            return f"PodDisruptionBudget {name} allowed no disruption of {owner.at_once} at once"
+    return ""
+
+
+def never_allowed(api: Api, owner: Owner) -> str:
+    """Why no PodDisruptionBudget will ever allow the owner's update, empty when they may.
+
+    What a budget allows when every pod is healthy is what its controller expects less what it demands.
+    """
+    for name, status in budgets(api, owner):
+        expected, demanded = int(status.get("expectedPods") or 0), int(status.get("desiredHealthy") or 0)
+        if expected and owner.at_once > expected - demanded:
+            return (
+                f"its update takes {owner.at_once} pods away at once, and PodDisruptionBudget {name} never allows more "
+                f"than {max(0, expected - demanded)}: lower its maxUnavailable, or what the budget keeps"
+            )
     return ""
 
 
@@ -201,7 +256,7 @@ def restart(api: Api, owner: Owner, timeout: float, sleep: Callable[[float], Any
         if not budget:
             break
         if time.monotonic() > deadline:
-            return f"PodDisruptionBudget {budget} allowed no disruption for {timeout:g} s"
+            return f"{budget} for {timeout:g} s"
         sleep(1.0)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     template = {"template": {"metadata": {"annotations": {RESTARTED_AT: now}}}}
@@ -210,6 +265,18 @@ def restart(api: Api, owner: Owner, timeout: float, sleep: Callable[[float], Any
         if time.monotonic() > deadline:
             return f"the rollout was not complete after {timeout:g} s"
         sleep(1.0)
+    return ""
+
+
+def still_drifting(api: Api, config: Config, owner: Owner) -> str:
+    """What is wrong after a restart that succeeded: new pods that did not get what their namespace says."""
+    plans: list[PodPlan] = []
+    for namespace in selected(api, config, [owner.namespace]):
+        plans += plan_namespace(api, namespace, config)
+    key = (owner.api_version, owner.kind, owner.name)
+    for each in owners(api, plans):
+        if (each.api_version, each.kind, each.name) == key:
+            return f"new pods do not inherit {', '.join(sorted(each.keys))}: is the role in place?"
     return ""
 
 
@@ -226,24 +293,29 @@ def run(api: Api, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]
     for namespace in selected(api, config, params.get("namespaces"), withdraw):
         plans += plan_namespace(api, namespace, config, unprotect=bool(word), withdraw=withdraw)
     behind = owners(api, plans)
+    if params["restart"]:
+        for owner in behind:
+            owner.reason = owner.reason or never_allowed(api, owner)
     restarts = [owner for owner in behind if not owner.reason] if params["restart"] else []
     actions = [line for plan in plans for line in plan.actions()] + [f"restart {owner}" for owner in restarts]
     stale: list[str] = []
     failures: list[str] = []
     if not check_mode:
-        stale = apply_plans(api, plans, params["rate"])
+        stale, failures = apply_plans(api, plans, params["rate"])
         for owner in restarts:
-            problem = restart(api, owner, params["restart_timeout"])
+            problem = restart(api, owner, params["restart_timeout"]) or still_drifting(api, config, owner)
             if problem:
-                # The next owner is not touched while this one has not come back.
-                failures.append(f"{owner}: {problem}")
+                # The next owner is not touched while this one has not come back, or came back as it was.
+                failures.append(f"{owner}: {problem}. The owners after it were not touched")
                 break
     return {
         "changed": any(plan.changes for plan in plans) or bool(restarts),
         "actions": actions,
         "owners": [owner.to_dict() for owner in behind],
         "held": [
-            {"namespace": plan.namespace, "pod": plan.name, "annotation": key} for plan in plans for key in plan.held
+            {"namespace": plan.namespace, "pod": plan.name, "annotation": key, "reason": reason}
+            for plan in plans
+            for key, reason in plan.held.items()
         ],
         "stale": stale,
         "failures": failures,
@@ -252,6 +324,12 @@ def run(api: Api, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]
             "after": {_where(plan): _present(plan.changes) for plan in plans if plan.changes},
         },
     }
+
+
+def summary(failures: Sequence[str]) -> str:
+    """What went wrong, for a message: the first few in full."""
+    more = f"; and {len(failures) - SHOWN} more" if len(failures) > SHOWN else ""
+    return "; ".join(failures[:SHOWN]) + more + "."
 
 
 def _where(plan: PodPlan) -> str:
@@ -272,6 +350,7 @@ class Loop:
         self._log = log
         self.interval = interval
         self.drifted: dict[str, int] = {}
+        self.held: dict[str, int] = {}
         self.patched = 0
         self.failed = 0
 
@@ -279,13 +358,26 @@ class Loop:
         """Bring the pods of one namespace in step, as far as that works live."""
         try:
             plans = plan_namespace(self._api, namespace, self._config)
-            stale = apply_plans(self._api, plans, self._rate, sleep)
+            stale, failures = apply_plans(self._api, plans, self._rate, sleep)
         except KubeError as error:
             self.failed += 1
             self._log("warning", "sync failed", namespace=namespace.name, error=str(error))
             return
-        changes = sum(1 for plan in plans if plan.changes) - len(stale)
+        for failure in failures:
+            self.failed += 1
+            self._log("warning", "sync failed", namespace=namespace.name, error=failure)
+        changes = sum(1 for plan in plans if plan.changes) - len(stale) - len(failures)
         self.patched += changes
-        self.drifted[namespace.name] = sum(1 for plan in plans if plan.drift or plan.held)
-        if changes or self.drifted[namespace.name]:
-            self._log("info", "synced", namespace=namespace.name, patched=changes, drifted=self.drifted[namespace.name])
+        drifted, held = sum(1 for plan in plans if plan.drift), sum(1 for plan in plans if plan.held)
+        self.forget(namespace.name)
+        self.drifted.update({namespace.name: drifted} if drifted else {})
+        self.held.update({namespace.name: held} if held else {})
+        if changes or drifted or held:
+            reasons = sorted({reason for plan in plans for reason in plan.held.values()})
+            counts = {"patched": changes, "drifted": drifted, "held": held, "reasons": reasons}
+            self._log("info", "synced", namespace=namespace.name, **counts)
+
+    def forget(self, name: str) -> None:
+        """Leave a namespace out of the counts."""
+        self.drifted.pop(name, None)
+        self.held.pop(name, None)

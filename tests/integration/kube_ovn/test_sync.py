@@ -18,9 +18,11 @@ from ansible_collections.podnet.cni.tests.integration.kube_ovn._cluster import (
     SECURITY,
     annotate,
     annotations_of,
+    apply,
     create,
     namespace,
     pod,
+    remove,
     set_status,
     until,
 )
@@ -136,10 +138,79 @@ def test_restart_waits_for_budget_and_rollout(kube: _kube.KubeServer) -> None:
     set_status(kube, f"{budgets}/web", {"disruptionsAllowed": 1, **counts})
     item = until(restarted, "the restart")
     assert not results, "the module did not wait for the rollout"
+    kube.api("DELETE", f"{team.path}/pods/web-1-a?gracePeriodSeconds=0")
+    team.pod("web-2-a", {ROUTES: GATEWAY})
     done = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}
     set_status(kube, path, {"observedGeneration": item["metadata"]["generation"], **done})
     thread.join(60)
     assert results[0]["actions"] == ["restart Deployment sync-restart/web"]
+
+
+def test_a_restart_without_inheritance_is_reported(kube: _kube.KubeServer) -> None:
+    team = Team(kube, "sync-in-vain")
+    team.pod("web-1-a", owner=team.deployment("web"))
+    annotate(kube, team.path, {ROUTES: GATEWAY})
+    path = f"/apis/apps/v1/namespaces/{team.name}/deployments/web"
+    done = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}
+    set_status(kube, path, {"observedGeneration": 99, **done})
+    assert "is the role in place?" in team.sync(restart=True, restart_timeout=30)["msg"]
+
+
+def test_a_pod_that_cannot_be_patched_holds_up_no_other(kube: _kube.KubeServer) -> None:
+    team = Team(kube, "sync-refused")
+    expression = "object.metadata.name != 'a' || request.operation != 'UPDATE'"
+    team.pod("a")
+    team.pod("b")
+    for item in denying("sync-refused", expression):
+        apply(kube, item)
+    try:
+        patch = {"metadata": {"labels": {"x": "y"}}}
+        merge = "application/merge-patch+json"
+        until(lambda: refused(kube, f"{team.path}/pods/a?dryRun=All", patch, merge), "the policy's taking effect")
+        annotate(kube, team.path, {RATE: "1"})
+        message = team.sync()["msg"]
+    finally:
+        remove(kube, denying("sync-refused", expression))
+    assert "pod sync-refused/a: " in message
+    assert RATE not in annotations_of(kube, team.name, "a")
+    assert annotations_of(kube, team.name, "b")[RATE] == "1"
+
+
+def denying(name: str, expression: str) -> list[dict[str, Any]]:
+    """A policy that refuses pods of a namespace for which the expression is false."""
+    kind, common = "ValidatingAdmissionPolicy", {"apiVersion": "admissionregistration.k8s.io/v1"}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["UPDATE"]}
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    constraints = {"resourceRules": [rule], "namespaceSelector": selector}
+    spec = {"matchConstraints": constraints, "validations": [{"expression": expression}]}
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    return [
+        {**common, "kind": kind, "metadata": {"name": name}, "spec": spec},
+        {**common, "kind": f"{kind}Binding", "metadata": {"name": name}, "spec": binding},
+    ]
+
+
+def refused(kube: _kube.KubeServer, path: str, body: dict[str, Any], how: str) -> bool:
+    """Whether the API server refuses a patch."""
+    try:
+        kube.api("PATCH", path, body, how)
+    except RuntimeError:
+        return True
+    return False
+
+
+def test_a_namespace_that_leaves_takes_nothing_away(kube: _kube.KubeServer) -> None:
+    team = Team(kube, "sync-leaves")
+    annotate(kube, team.path, {RATE: "1"})
+    team.pod("old")
+    assert team.sync()["changed"]
+    label = {"metadata": {"labels": {"podnet.cni/kube-ovn-inheritance": None}}}
+    kube.api("PATCH", team.path, label, "application/merge-patch+json")
+    left = team.sync()
+    assert not left["changed"]
+    assert [(entry["pod"], entry["annotation"]) for entry in left["held"]] == [("old", RATE)]
+    assert team.sync(state="absent")["changed"]
+    assert annotations_of(kube, team.name, "old") == {}
 
 
 def test_a_pod_stuck_on_bad_routes_gets_good_ones(kube: _kube.KubeServer) -> None:

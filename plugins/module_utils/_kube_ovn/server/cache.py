@@ -21,6 +21,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.server.api im
 
 PATH = "/api/v1/namespaces"
 Log = Callable[..., None]
+LIST_AFTER = 3
+"""A watch that fails so often in a row begins anew with a list."""
 
 
 class NamespaceCache:
@@ -67,23 +69,38 @@ class NamespaceCache:
         return [each for each in list(self._entries.values()) if self._config.takes_part(each.name, each.labels)]
 
     def fetch(self, name: str) -> Namespace:
-        """Ask the API server for one namespace: it may be a moment old. Raises KubeError."""
-        return self._store(self._api.get(f"{PATH}/{name}"))
+        """Ask the API server for one namespace: it may be a moment old. Raises KubeError.
 
-    def _store(self, item: Mapping[str, Any]) -> Namespace:
+        The answer is not kept. It comes from another thread, and the watch may have told something newer meanwhile, or
+        that the namespace is gone.
+        """
+        return self._entry(self._api.get(f"{PATH}/{name}"))
+
+    def _entry(self, item: Mapping[str, Any]) -> Namespace:
         full = Namespace.from_object(item)
         kept = {key: value for key, value in full.annotations.items() if self._config.rule_for(key) is not None}
-        entry = Namespace(full.name, full.labels, kept)
+        return Namespace(full.name, full.labels, kept)
+
+    def _store(self, item: Mapping[str, Any]) -> Namespace:
+        entry = self._entry(item)
         if self._entries.get(entry.name) != entry:
             self._entries[entry.name] = entry
-            bad = sum(1 for key, value in kept.items() if value and not _usable(self._config, key, value))
-            if bad:
-                self._log("warning", "namespace holds unusable values", namespace=entry.name, values=bad)
-                self.invalid[entry.name] = bad
-            else:
-                self.invalid.pop(entry.name, None)
+            self._judge(entry)
             self.changed(entry.name)
         return entry
+
+    def _judge(self, entry: Namespace) -> None:
+        """Count and report values that no pod will inherit, where pods inherit at all."""
+        bad = {}
+        if self._config.takes_part(entry.name, entry.labels):
+            values = entry.annotations.items()
+            bad = {key: value for key, value in values if value and not _usable(self._config, key, value)}
+        for key, value in sorted(bad.items()):
+            reason = lint.why_unusable(key, value)
+            self._log("warning", "namespace holds an unusable value", namespace=entry.name, key=key, reason=reason)
+        self.invalid.pop(entry.name, None)
+        if bad:
+            self.invalid[entry.name] = len(bad)
 
     def _forget(self, name: str) -> None:
         self._entries.pop(name, None)
@@ -107,12 +124,13 @@ class NamespaceCache:
                 version = ""
             except Exception as error:
                 # Whatever it was, a thread that ends would leave the cache as it is for good.
-                if not isinstance(error, KubeError):
-                    version = ""
                 if not self._stop.is_set():
                     self._log("warning", "watch of namespaces broke", error=str(error))
                 self._stop.wait(backoff(failures))
                 failures += 1
+                # After a restore of etcd no watch can go on from a version that the API server has not reached yet.
+                if not isinstance(error, KubeError) or failures % LIST_AFTER == 0:
+                    version = ""
             self.restarts += 1
 
     def _list(self) -> str:

@@ -38,6 +38,7 @@ class Limits:
     body_octets: int = 3 * 1024 * 1024
     handshake: float = 5.0
     header: float = 5.0
+    """For the head of a request, and for the first octet of a new connection: clients connect when they have one."""
     body: float = 10.0
     write: float = 10.0
     idle: float = 120.0
@@ -63,6 +64,15 @@ class _Refused(Exception):
         self.status = status
 
 
+@dataclass
+class _State:
+    """Of a connection: idle since when, whether a request is under way, whether one was answered before."""
+
+    since: float
+    busy: bool = False
+    served: bool = False
+
+
 class HttpServer:
     """One listening socket."""
 
@@ -71,7 +81,8 @@ class HttpServer:
         self.limits = limits
         self.draining = False
         self.refused_connections = 0
-        self._open: dict[asyncio.StreamWriter, bool] = {}
+        self.evicted_connections = 0
+        self._open: dict[asyncio.StreamWriter, _State] = {}
         self._server: Any = None
 
     @property
@@ -106,7 +117,7 @@ class HttpServer:
         if self._server is not None:
             self._server.close()
         for _step in range(int(grace * 20)):
-            if not any(self._open.values()):
+            if not any(state.busy for state in self._open.values()):
                 break
             await asyncio.sleep(0.05)
         for writer in list(self._open):
@@ -116,27 +127,41 @@ class HttpServer:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._open) >= self.limits.connections:
+        if len(self._open) >= self.limits.connections and not self._evict():
             self.refused_connections += 1
             writer.transport.abort()
             return
-        self._open[writer] = False
+        state = self._open[writer] = _State(asyncio.get_event_loop().time())
         try:
-            while await self._exchange(reader, writer):
+            while await self._exchange(reader, writer, state):
                 pass
         except (OSError, EOFError, asyncio.CancelledError):
             # The client went away, or one of our own timers cut the connection.
             pass
         finally:
-            del self._open[writer]
+            self._open.pop(writer, None)
             writer.close()
 
-    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    def _evict(self) -> bool:
+        """Make room: close the connection that has been idle longest, first of all one that never asked anything.
+
+        Else clients that say nothing would keep the API server out.
+        """
+        idle = [(state.served, state.since, writer) for writer, state in self._open.items() if not state.busy]
+        if not idle:
+            return False
+        writer = min(idle, key=lambda each: each[:2])[2]
+        del self._open[writer]
+        writer.transport.abort()
+        self.evicted_connections += 1
+        return True
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: _State) -> bool:
         """Read a request and answer it; whether the connection goes on."""
         keep = False
         try:
-            method, path, headers = await self._head(reader, writer)
-            self._open[writer] = True
+            method, path, headers = await self._head(reader, writer, state)
+            state.busy = True
             body = await self._body(reader, writer, headers)
             reply = await self.handler(method, path, body)
             keep = headers.get("connection", "").lower() != "close" and not self.draining
@@ -145,13 +170,13 @@ class HttpServer:
         with _Timer(writer, self.limits.write):
             writer.write(_encode(reply, keep))
             await writer.drain()
-        self._open[writer] = False
+        state.busy, state.served, state.since = False, True, asyncio.get_event_loop().time()
         return keep
 
     async def _head(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: _State
     ) -> tuple[str, str, dict[str, str]]:
-        with _Timer(writer, self.limits.idle):
+        with _Timer(writer, self.limits.idle if state.served else self.limits.header):
             start = await reader.readexactly(1)
         try:
             with _Timer(writer, self.limits.header):

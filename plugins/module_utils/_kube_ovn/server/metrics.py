@@ -27,6 +27,7 @@ class Metrics:
         self.sync_patches = 0
         self.sync_failures = 0
         self.drifted_pods = 0
+        self.held_pods = 0
         self._buckets = [0] * len(BUCKETS)
         self._sum = 0.0
         self._count = 0
@@ -59,7 +60,8 @@ class Metrics:
             "sync_patches_total": self.sync_patches,
             "sync_failures_total": self.sync_failures,
         }
-        for kind, values in (("counter", counters), ("gauge", {**gauges, "drifted_pods": self.drifted_pods})):
+        own = {"drifted_pods": self.drifted_pods, "held_pods": self.held_pods}
+        for kind, values in (("counter", counters), ("gauge", {**gauges, **own})):
             for short, value in values.items():
                 lines += [*_head(short, kind, DESCRIPTIONS[short]), f"{PREFIX}_{short} {value:g}"]
         return ("\n".join(lines) + "\n").encode()
@@ -70,6 +72,7 @@ DESCRIPTIONS = {
     "sync_patches_total": "Running pods that were patched.",
     "sync_failures_total": "Patches and reads of the sync that failed.",
     "drifted_pods": "Pods that need a new sandbox to take over what the namespace says.",
+    "held_pods": "Pods that keep values which their namespace does not hand out any more; the log says why.",
     "cache_age_seconds": "Time since the API server was last heard.",
     "cache_synced": "1 when all namespaces are known.",
     "namespaces": "Namespaces known.",
@@ -77,7 +80,8 @@ DESCRIPTIONS = {
     "certificate_expiry_seconds": "Time left of the certificate, negative when it has ended.",
     "certificate_reloads": "How often a new certificate was loaded.",
     "connections": "Open connections.",
-    "refused_connections": "Connections refused because there were too many.",
+    "refused_connections": "Connections refused because there were too many with a request under way.",
+    "evicted_connections": "Idle connections closed to make room for new ones.",
 }
 
 

@@ -79,6 +79,8 @@ class Admission:
         try:
             reply, result = await self._answer(path, body)
         except InputError as error:
+            # What cannot be read is named without its contents.
+            self.log("warning", "malformed review", path=path, octets=len(body), error=str(error))
             reply, result = Reply(400, str(error).encode()), "malformed"
         except KubeError as error:
             # An answer would be a guess. The API server does what the failure policy says.
@@ -141,6 +143,7 @@ class Admission:
             "invalid_namespaces": len(self.cache.invalid),
             "connections": sum(server.connections for server in self.servers),
             "refused_connections": sum(server.refused_connections for server in self.servers),
+            "evicted_connections": sum(server.evicted_connections for server in self.servers),
         }
         if self.certificate is not None:
             gauges["certificate_expiry_seconds"] = self.certificate.seconds_left()
@@ -187,7 +190,8 @@ class Syncing:
             names = {self._dirty.pop() for _each in range(len(self._dirty))}
             if time.monotonic() >= due:
                 due = time.monotonic() + self.loop.interval
-                names = {each.name for each in self.cache.taking_part()}
+                # Also those that left, as long as pods of theirs hold on to something.
+                names = {each.name for each in self.cache.taking_part()} | {*self.loop.drifted, *self.loop.held}
             for name in sorted(names):
                 if self._stop.is_set():
                     return
@@ -195,10 +199,11 @@ class Syncing:
             self._metrics.sync_patches = self.loop.patched
             self._metrics.sync_failures = self.loop.failed
             self._metrics.drifted_pods = sum(self.loop.drifted.values())
+            self._metrics.held_pods = sum(self.loop.held.values())
 
     def _visit(self, namespace: Namespace | None, name: str) -> None:
         if namespace is None:
-            self.loop.drifted.pop(name, None)
+            self.loop.forget(name)
             return
         try:
             self.loop.visit(namespace, self._stop.wait)
@@ -227,7 +232,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--sync-interval", type=float, default=3600.0, help="seconds between looks at all namespaces")
     parser.add_argument("--max-connections", type=int, default=Limits.connections, help="connections at a time")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="least level that is logged")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    for name in ("sync_rate", "sync_interval", "reload_interval", "max_connections"):
+        if not getattr(options, name) > 0:
+            parser.error(f"--{name.replace('_', '-')} is {getattr(options, name)}: give a number above 0")
+    if not options.drain >= 0:
+        parser.error(f"--drain is {options.drain}: give seconds, 0 or more")
+    return options
 
 
 def read_config(path: str) -> Config:

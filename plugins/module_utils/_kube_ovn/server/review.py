@@ -95,8 +95,8 @@ def review_pod(request: Request, namespace: Namespace, config: Config) -> Outcom
     response: dict[str, Any] = {"allowed": True}
     if decided.unusable:
         response["warnings"] = [
-            f"{key} of namespace {namespace.name} is not inherited: unusable value"[:WARNING_LENGTH]
-            for key in sorted(decided.unusable)
+            f"not inherited from namespace {namespace.name}: {key}: {lint.why_unusable(key, value)}"[:WARNING_LENGTH]
+            for key, value in sorted(decided.unusable.items())
         ]
     if decided.skipped:
         return Outcome(_answer(request, response), "skipped")

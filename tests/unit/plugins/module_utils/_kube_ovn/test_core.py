@@ -277,13 +277,38 @@ def test_protection_is_not_taken_without_the_word() -> None:
     item = inherited({SECURITY: "true"})
     plan = sync.plan_pod(item, team(), CONFIG)
     assert plan is not None
-    assert (plan.changes, plan.held) == ({}, (SECURITY,))
+    assert (plan.changes, plan.held) == ({}, {SECURITY: "port security goes only by the word unprotect"})
     plan = sync.plan_pod(item, team(), CONFIG, unprotect=True)
     assert plan is not None
     assert plan.changes == {SECURITY: None, RECORD: None}
     plan = sync.plan_pod(item, team({SECURITY: "false"}), CONFIG)
     assert plan is not None
     assert plan.changes[SECURITY] == "false"
+
+
+def test_a_bad_namespace_value_takes_nothing_from_running_pods() -> None:
+    item = inherited({SECURITY: "true", RATE: "10"})
+    plan = sync.plan_pod(item, team({SECURITY: "True", RATE: "10M"}), CONFIG, unprotect=True)
+    assert plan is not None
+    assert plan.changes == {}
+    assert set(plan.held) == {SECURITY, RATE}
+    assert plan.held[RATE] == "the namespace's value is unusable: it is not a whole number of at most nine digits: 10M"
+    plan = sync.plan_pod(item, team({SECURITY: "True", RATE: "20"}), CONFIG)
+    assert plan is not None
+    assert decision.read_record(plan.changes[RECORD]).keys() == {SECURITY, RATE}, "the kept one stays on record"
+    assert plan.changes[RATE] == "20"
+
+
+def test_a_namespace_that_leaves_takes_nothing_from_running_pods() -> None:
+    item = inherited({RATE: "10"})
+    plan = sync.plan_pod(item, team({RATE: "10"}, labels={}), CONFIG, unprotect=True)
+    assert plan is not None
+    assert (plan.changes, list(plan.held)) == ({}, [RATE])
+    assert "takes no part" in plan.held[RATE]
+    plan = sync.plan_pod(item, team({RATE: "10"}, labels={}), CONFIG, withdraw=True)
+    assert plan is not None
+    assert plan.changes == {RATE: None, RECORD: None}
+    assert sync.plan_pod(pod({RATE: "7"}), team({RATE: "10"}, labels={}), CONFIG) is None
 
 
 def test_a_pod_that_waits_for_its_network_gets_the_right_routes() -> None:

@@ -60,7 +60,8 @@ def test_a_pod_gets_a_patch_and_a_warning() -> None:
         "/metadata/annotations/podnet.cni~1inherited",
     ]
     assert response["auditAnnotations"] == {"inherited": ROUTES}
-    assert response["warnings"] == [f"{SECURITY} of namespace team is not inherited: unusable value"]
+    reason = f"not inherited from namespace team: {SECURITY}: it is not the text true or false: True"
+    assert response["warnings"] == [reason]
 
 
 def test_a_dry_run_is_answered_alike() -> None:
@@ -218,6 +219,25 @@ def test_logs_hold_no_contents(capsys: pytest.CaptureFixture[str]) -> None:
     assert "secret" not in json.dumps(line)
 
 
+def test_a_malformed_review_is_logged_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    app = admission()
+    app.log = program.Logger("warning")
+    assert reviewed(app, b'{"kind":"secret"}').status == 400
+    line = json.loads(capsys.readouterr().out)
+    assert (line["message"], line["octets"]) == ("malformed review", 17)
+    assert "no AdmissionReview" in line["error"]
+    assert "secret" not in json.dumps(line)
+
+
+@pytest.mark.parametrize(
+    "option", ["--sync-rate=0", "--sync-rate=-1", "--sync-rate=nan", "--sync-interval=0", "--drain=-1"]
+)
+def test_options_that_would_stop_the_server_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        program.parse_arguments(["--config", "x", option])
+    assert option.split("=", maxsplit=1)[0] in capsys.readouterr().err
+
+
 def test_readiness(tmp_path: Path) -> None:
     tls = certificate.ServerCertificate(*pair(tmp_path, "one"))
     app = admission(tls)
@@ -332,13 +352,15 @@ def test_a_draining_server_answers_and_asks_to_close() -> None:
     assert fresh.startswith(b"HTTP/1.1 200"), "new connections are still answered"
 
 
-def test_too_many_connections_are_refused() -> None:
+def test_a_new_connection_is_refused_when_all_others_are_busy() -> None:
     async def client(port: int) -> list[bytes]:
         first = [await asyncio.open_connection("127.0.0.1", port) for _each in range(2)]
+        for _reader, each in first:
+            each.write(b"GET / HTTP/1.1\r\nConnection: close\r\nContent-Length: 3\r\n\r\n")
         await asyncio.sleep(0.1)
         refused = await exchange(port)
         reader, writer = first[0]
-        writer.write(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        writer.write(b"all")
         answer = await reader.read()
         for _reader, each in first:
             each.close()
@@ -346,6 +368,48 @@ def test_too_many_connections_are_refused() -> None:
 
     refused, answer = served(client, connections=2)
     assert refused in (b"", b"cut")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_silent_clients_do_not_shut_others_out(tmp_path: Path) -> None:
+    """More of them than there are connections, all after their handshake; a client that asks is served and kept."""
+    tls = certificate.ServerCertificate(*pair(tmp_path, "one"))
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    request = b"GET / HTTP/1.1\r\n\r\n"
+
+    async def client(port: int) -> list[bytes]:
+        async def connect() -> Any:
+            return await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+
+        silent = [await connect() for _each in range(6)]
+        reader, writer = await connect()
+        answers = []
+        for _each in range(2):
+            writer.write(request)
+            answers.append(await reader.readuntil(b"\r\n\r\n"))
+            silent += [await connect() for _each in range(6)]
+        for _reader, each in [*silent, (reader, writer)]:
+            each.transport.abort()
+        return answers
+
+    answers = served(client, tls.context, connections=4)
+    assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 2
+
+
+def test_a_connection_that_never_asks_is_cut_early() -> None:
+    """A connection that was used before may rest longer: the API server keeps some."""
+
+    async def client(port: int) -> tuple[bytes, bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        cut = await exchange(port)
+        writer.write(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        return cut, await reader.read()
+
+    cut, answer = served(client, header=0.3, idle=60.0)
+    assert cut in (b"", b"cut")
     assert answer.startswith(b"HTTP/1.1 200")
 
 
