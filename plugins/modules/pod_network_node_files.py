@@ -13,7 +13,7 @@ short_description: Read the files of a node's pod network, and put them back
 description:
   - Without O(files) it reads the files at O(paths) and returns them, all in one run.
   - With O(files) it puts files back as they were, each in one step, so that a container runtime never sees half of one.
-    Files that were not there are removed.
+    Files that were not there are removed, also those that fit a pattern.
   - M(podnet.cni.pod_network_backup) keeps what it returns.
 author:
   - podnet.cni contributors (@podnet-cni)
@@ -72,12 +72,18 @@ node_files:
       type: list
       elements: str
       returned: success
+    patterns:
+      description: The patterns among the paths.
+      type: list
+      elements: str
+      returned: success
   sample:
     files:
       /run/flannel/subnet.env:
         text: FLANNEL_NETWORK=10.244.0.0/16
         mode: '0644'
     absent: []
+    patterns: [/etc/cni/net.d/*.conflist]
 actions:
   description: What was done, or would be done.
   returned: success

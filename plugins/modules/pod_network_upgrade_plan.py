@@ -104,7 +104,9 @@ options:
     default: 30.0
   features:
     description:
-      - What else the version matrix judges by, as the filter P(podnet.cni.version_support#filter) takes it.
+      - What else the version matrix judges by, as the filter P(podnet.cni.version_support#filter) takes it. It counts
+        more than what is read from the network config and the nodes, which is backend, nftables mode, families, number
+        of nodes and Windows.
     type: dict
     default: {}
   node_files:

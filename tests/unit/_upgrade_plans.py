@@ -36,7 +36,8 @@ def daemonset(nodes: list[str], **changes: Any) -> dict[str, Any]:
 
 def made(*items: dict[str, Any], ill: tuple[str, ...] = (), **wanted: Any) -> dict[str, Any]:
     names = [name for item in items for name in item["running"]]
-    nodes = {name: {"labels": CONTROL if name.startswith("c") else {}, "ready": name not in ill} for name in names}
+    known = {name: {"labels": CONTROL if name.startswith("c") else {}, "ready": name not in ill} for name in names}
+    nodes = wanted.pop("nodes", known)
     wish = {"network": "flannel", "install_method": "manifest", "soak": 30.0, "features": {}, "node_files": []}
     choice = wanted.pop("choice", Choice())
     observed = {"kubernetes": "v1.36.2", "nodes": nodes, "daemonsets": list(items)}

@@ -23,8 +23,8 @@ _PATTERN = frozenset("*?[")
 def gather(paths: Sequence[str]) -> dict[str, Any]:
     """What is at the paths: C(files) maps a path to C(text) and C(mode) (octal), C(absent) lists paths without a file.
 
-    A path may be a pattern of the shell; a pattern that nothing fits is not in C(absent). Raises InputError for a path
-    that is not absolute, a file that is too large or no UTF-8 text, PodnetError for one that cannot be read.
+    A path may be a pattern of the shell; C(patterns) lists them, and no pattern is in C(absent). Raises InputError for a
+    path that is not absolute, a file that is too large or no UTF-8 text, PodnetError for one that cannot be read.
     """
     files: dict[str, dict[str, str]] = {}
     absent = []
@@ -39,7 +39,8 @@ def gather(paths: Sequence[str]) -> dict[str, Any]:
                 absent.append(each)
             else:
                 files[each] = state
-    return {"files": files, "absent": sorted(set(absent))}
+    patterns = sorted({path for path in paths if _PATTERN & set(path)})
+    return {"files": files, "absent": sorted(set(absent)), "patterns": patterns}
 
 
 def _check(path: Any) -> None:
@@ -65,12 +66,13 @@ def _read(path: str) -> dict[str, str] | None:
 def restore(wanted: Mapping[str, Any], *, dry_run: bool) -> list[str]:
     """Make the files what they were; gives what was done. C(wanted) is what gather() gave.
 
+    A file that fits one of its patterns and was not there is removed: a conflist of a new name would win over the old.
     Raises InputError before anything is written when that is no result of gather().
     """
-    files, absent = wanted.get("files"), wanted.get("absent")
-    if not isinstance(files, Mapping) or not isinstance(absent, (list, tuple)):
-        raise InputError("files: give what a run without files returned, with its keys files and absent.")
-    for path in [*files, *absent]:
+    files, absent, patterns = wanted.get("files"), wanted.get("absent"), wanted.get("patterns")
+    if not isinstance(files, Mapping) or not all(isinstance(each, (list, tuple)) for each in (absent, patterns)):
+        raise InputError("files: give what a run without files returned, with its keys files, absent and patterns.")
+    for path in [*files, *absent, *patterns]:
         _check(path)
     modes = {path: _mode(path, state) for path, state in files.items()}
     actions = []
@@ -81,7 +83,9 @@ def restore(wanted: Mapping[str, Any], *, dry_run: bool) -> list[str]:
         actions.append(f"restore {path}")
         if not dry_run:
             _atomic_file.write(path, files[path]["text"], modes[path])
-    for path in absent:
+    fitting = {path for pattern in patterns for path in glob.glob(pattern)}
+    new = {path for path in fitting if path not in files and not os.path.isdir(path)}
+    for path in sorted({*absent, *new}):
         # Names of a new file last: a runtime that looks meanwhile must always find one configuration.
         if os.path.lexists(path):
             actions.append(f"remove {path}")

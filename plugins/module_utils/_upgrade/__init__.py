@@ -5,7 +5,8 @@
 """The plan of an upgrade: what changes, on which nodes in which wave, what is kept, what cannot be taken back.
 
 ``versions`` reads versions out of images, ``network`` compares network configs, ``waves`` divides the nodes, ``plan``
-puts it together and ``text`` shows it; these are pure. ``observe`` reads the cluster.
+puts it together, ``hosts`` does so for hosts that the role overlay programs, and ``text`` shows it; these are pure.
+``observe`` reads the cluster.
 
 Private to podnet.cni: may change in any release.
 """

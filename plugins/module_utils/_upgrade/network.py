@@ -37,6 +37,34 @@ def identity(text: str) -> dict[str, Any]:
     return {**_DEFAULTS.get(str(options.get("Type")), {}), **given}
 
 
+def not_reversible(before: str, after: str) -> str:
+    """What a way back does not bring back by itself, in words; empty when nodes of both configs reach each other."""
+    kinds = backend(before), backend(after)
+    if kinds[0] != kinds[1]:
+        return (
+            f"the backend ({kinds[0]} -> {kinds[1]}): nodes of either do not reach each other, on the way there and on "
+            "the way back, until all of them are done"
+        )
+    if identity(before) != identity(after):
+        return (
+            "what identifies the packets (VNI, port or key): nodes before and after it do not reach each other until "
+            "all of them are done, on the way back too"
+        )
+    return ""
+
+
+def features(text: str) -> dict[str, Any]:
+    """What a network config says of what the version matrix judges by; empty for a text that is no network config."""
+    config = _parse(text)
+    if not config:
+        return {}
+    return {
+        "backend": backend(text),
+        "enable_nftables": config.get("EnableNFTables") is True,
+        "dual_stack": config.get("EnableIPv6") is True and config.get("EnableIPv4") is not False,
+    }
+
+
 def _parse(text: str) -> dict[str, Any] | None:
     try:
         found = json.loads(text or "{}")

@@ -24,10 +24,11 @@ def plan(wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, An
     """The plan as plain data.
 
     C(wanted) has C(network), C(install_method), C(choice) (a Choice), C(soak) (seconds), C(features) (for the version
-    matrix) and C(node_files) (nodes whose files are kept). C(observed) has C(kubernetes) (a version), C(nodes) (by
-    name: labels, ready) and C(daemonsets): for each the live pod template C(before), what it would become C(after), the
-    live C(config) and the wanted C(config_after) of its ConfigMap, C(running) (nodes with a pod), C(outdated) (those
-    whose pod is of another template), its C(place), C(os) and C(kept), names of what a backup holds.
+    matrix, in place of what nodes and network config say) and C(node_files) (nodes whose files are kept). C(observed)
+    has C(kubernetes) (a version), C(nodes) (by name: labels, ready) and C(daemonsets): for each the live pod template
+    C(before), what it would become C(after), the live C(config) and the wanted C(config_after) of its ConfigMap,
+    C(running) (nodes with a pod), C(outdated) (those whose pod is of another template), its C(place), C(os) and
+    C(kept), names of what a backup holds.
     Raises InputError for waves that cannot be.
     """
     _check_canaries(wanted["choice"], observed)
@@ -35,7 +36,9 @@ def plan(wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, An
     before = {"kubernetes": observed["kubernetes"], **_merged(observed["daemonsets"], "before")}
     after = {"kubernetes": observed["kubernetes"], **_merged(observed["daemonsets"], "after")}
     changes, unknown = _changes(before, after)
-    support = question.support(after, wanted["features"])
+    support = question.support(after, _features(wanted, observed, "config_after"))
+    # What the releases that run need is there already.
+    met = {each.id for each in question.support(before, _features(wanted, observed, "config")).needs}
     waves: list[dict[str, Any]] = []
     for item in items:
         for number, (kind, names) in enumerate(item.pop("waves"), 1):
@@ -64,9 +67,20 @@ def plan(wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, An
         "backup": _backup(observed["daemonsets"], wanted["node_files"]) if waves else [],
         "not_reversible": _not_reversible(observed["daemonsets"], changes) if waves else [],
         "problems": [_statement(each) for each in support.problems],
-        "needs": [_statement(each) for each in support.needs],
+        "needs": [_statement(each) for each in support.needs if each.id not in met],
         "warnings": list(dict.fromkeys([*unknown, *support.unknown])),
     }
+
+
+def _features(wanted: Mapping[str, Any], observed: Mapping[str, Any], which: str) -> dict[str, Any]:
+    """What the version matrix judges by: what is there, then what the user says."""
+    found: dict[str, Any] = {
+        "nodes": len(observed["nodes"]),
+        "windows": any(node["labels"].get("kubernetes.io/os") == "windows" for node in observed["nodes"].values()),
+    }
+    for item in reversed(observed["daemonsets"]):
+        found.update(network.features({**item["config"], **item[which]}.get(NET_CONF) or ""))
+    return {**found, **wanted["features"]}
 
 
 def _check_canaries(choice: Choice, observed: Mapping[str, Any]) -> None:
@@ -138,18 +152,12 @@ def _not_reversible(items: Sequence[Mapping[str, Any]], changes: Sequence[Mappin
         old, new = item["config"].get(NET_CONF) or "", item["config_after"].get(NET_CONF)
         if new is None:
             continue
-        kinds = network.backend(old), network.backend(new)
-        if kinds[0] != kinds[1]:
-            found.append(
-                f"the backend ({kinds[0]} -> {kinds[1]}): nodes of either do not reach each other, on the way "
-                "there and on the way back, until all of them are done"
-            )
-        elif network.identity(old) != network.identity(new):
-            found.append(
-                "what identifies the packets (VNI, port or key): nodes before and after it do not reach each other "
-                "until all of them are done, on the way back too"
-            )
-    found.append("CNI plugins and files of a new name that init containers wrote to nodes outside of the inventory")
+        lost = network.not_reversible(old, new)
+        found += [lost] if lost else []
+    found.append(
+        "CNI plugins on the nodes: init containers of the old release write theirs again, and remove no new ones"
+    )
+    found.append("files on nodes outside of the inventory, but for those that the old init containers write again")
     found.append("CustomResourceDefinitions: a backup keeps them, a rollback never writes them")
     found += [f"{each['product']} {each['version']}: {each['text']}" for each in changes if each["impact"] == "outage"]
     return found

@@ -25,7 +25,9 @@ def lines(plan: Mapping[str, Any]) -> list[str]:
     found += _section("What that changes", [_change(each) for each in plan["changes"]])
     found += _section("Problems", [f"{each['text']} {each['remedy']}".strip() for each in plan["problems"]])
     found += _section("Needed", [f"{each['text']} {each['remedy']}".strip() for each in plan["needs"]])
-    title = f"Waves: {plan['nodes']} nodes, at least {plan['least_seconds']} s of waiting for them to stay well"
+    title = f"Waves: {plan['nodes']} nodes"
+    if plan["least_seconds"]:
+        title += f", at least {plan['least_seconds']} s of waiting for them to stay well"
     found += _section(title, [_wave(wave) for wave in plan["waves"]])
     found += _section("Left out, because they are not ready", _names(plan["left_out"], None))
     found += _section("Kept in the backup", plan["backup"])

@@ -30,13 +30,18 @@ def look(directory: Path) -> dict[str, tuple[str, int]]:
     return {each.name: (each.read_text(), each.stat().st_mode & 0o777) for each in directory.iterdir()}
 
 
-@given(before=TREE, after=TREE)
+@given(
+    before=TREE, after=TREE, paths=st.sampled_from([["a.conf", "b.conflist", "c.json", "d.txt"], ["*"], ["a*", "?.*"]])
+)
 def test_what_was_read_is_put_back(
-    tmp_path_factory: pytest.TempPathFactory, before: dict[str, tuple[str, int]], after: dict[str, tuple[str, int]]
+    tmp_path_factory: pytest.TempPathFactory,
+    before: dict[str, tuple[str, int]],
+    after: dict[str, tuple[str, int]],
+    paths: list[str],
 ) -> None:
     directory = tmp_path_factory.mktemp("node")
     fill(directory, before)
-    kept = files.gather([str(directory / name) for name in ("a.conf", "b.conflist", "c.json", "d.txt")])
+    kept = files.gather([str(directory / name) for name in paths])
     fill(directory, after)
     planned = files.restore(kept, dry_run=True)
     assert look(directory) == after, "a dry run changes nothing"
@@ -51,6 +56,18 @@ def test_patterns_take_what_fits(tmp_path: Path) -> None:
     found = files.gather([f"{tmp_path}/*.conf*", f"{tmp_path}/*.d", f"{tmp_path}/subnet.env"])
     assert list(found["files"]) == [f"{tmp_path}/10-flannel.conflist"]
     assert found["absent"] == [f"{tmp_path}/subnet.env"]
+    assert found["patterns"] == [f"{tmp_path}/*.conf*", f"{tmp_path}/*.d"]
+
+
+def test_a_file_of_a_new_name_is_removed_after_the_old_one_is_back(tmp_path: Path) -> None:
+    """A release that writes another file name, like 05-flannel.conflist, would win over the old one for good."""
+    (tmp_path / "multus.d").mkdir()
+    fill_name = tmp_path / "10-flannel.conflist"
+    fill_name.write_text("{}")
+    kept = files.gather([f"{tmp_path}/*"])
+    fill_name.rename(tmp_path / "05-flannel.conflist")
+    assert files.restore(kept, dry_run=False) == [f"restore {fill_name}", f"remove {tmp_path}/05-flannel.conflist"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["10-flannel.conflist", "multus.d"]
 
 
 @pytest.mark.parametrize("path", ["relative", "", "/etc/../shadow", 7])
@@ -72,11 +89,13 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
     "wanted",
     [
         {},
-        {"files": {}, "absent": "x"},
-        {"files": {"/a": {"text": "x"}}, "absent": []},
-        {"files": {"/a": {"text": "x", "mode": "9"}}, "absent": []},
-        {"files": {"/a": {"text": None, "mode": "0644"}}, "absent": []},
-        {"files": {"a": {"text": "x", "mode": "0644"}}, "absent": []},
+        {"files": {}, "absent": "x", "patterns": []},
+        {"files": {}, "absent": [], "patterns": ["*.conf"]},
+        {"files": {}, "absent": []},
+        {"files": {"/a": {"text": "x"}}, "absent": [], "patterns": []},
+        {"files": {"/a": {"text": "x", "mode": "9"}}, "absent": [], "patterns": []},
+        {"files": {"/a": {"text": None, "mode": "0644"}}, "absent": [], "patterns": []},
+        {"files": {"a": {"text": "x", "mode": "0644"}}, "absent": [], "patterns": []},
     ],
 )
 def test_what_gather_never_gave_is_refused(wanted: dict[str, object], tmp_path: Path) -> None:

@@ -150,3 +150,35 @@ def test_differences_of_network_configs_keep_secrets() -> None:
     ]
     assert network.differences("no JSON", after) == ["(text)"]
     assert network.differences(before, before) == []
+
+
+def needs(found: dict[str, Any]) -> set[str]:
+    return {each["id"] for each in found["needs"]}
+
+
+def test_network_config_and_nodes_are_what_the_matrix_judges_by() -> None:
+    """A flannel without nftables mode, whose network config asks for it; and what the user says counts more."""
+    config = {"net-conf.json": '{"Network": "10.244.0.0/16", "EnableNFTables": true, "Backend": {"Type": "vxlan"}}'}
+    item = daemonset(["n1"], before=template("v0.22.3"), after=template("v0.24.4"), config=config)
+    found = made(item)
+    assert [each["id"] for each in found["problems"]] == ["nftables-unknown"]
+    assert made(item, features={"enable_nftables": False})["problems"] == []
+    assert made(daemonset(["n1"], after=template("v0.24.4"), config_after=config))["problems"], "of the wanted config"
+    assert [each["id"] for each in made(item, features={"nodes": 6000})["problems"]][-1] == "more-nodes-than-events"
+
+
+def test_windows_nodes_of_a_linux_backend() -> None:
+    config = {"net-conf.json": '{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}'}
+    item = daemonset(["n1"], config_after=config)
+    assert made(item)["problems"] == []
+    windows = {"n1": {"labels": {"kubernetes.io/os": "windows"}, "ready": True}}
+    found = made(item, nodes=windows)
+    assert [each["id"] for each in found["problems"]] == ["windows-wireguard"]
+
+
+def test_what_the_running_release_needs_is_met() -> None:
+    found = made(daemonset(["n1"], before=template("v0.28.8")))
+    assert needs(found) == {"port-8081"}
+    assert needs(made(daemonset(["n1"], before=template("v0.25.7")))) == {"port-8081", "br-netfilter"}
+    dual = '{"Network": "10.244.0.0/16", "IPv6Network": "fd00::/48", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}'
+    assert "dual-stack-ranges" in needs(made(daemonset(["n1"], config_after={"net-conf.json": dual})))
