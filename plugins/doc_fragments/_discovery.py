@@ -117,9 +117,9 @@ options:
     description:
       - How DaemonSets are looked for.
       - V(auto) asks by label and name first. When that does not find what carries the pods, it lists all DaemonSets.
-      - V(labels) never lists all of them and so misses an install without labels.
+      - V(labels) never lists all of them and so misses an install without labels. What it does not find is V(unknown).
       - V(full) lists all of them at once, and so sees a second install without labels too.
-      - V(namespaces) looks only into O(namespaces).
+      - V(namespaces) looks only into O(namespaces). What is not there is V(unknown) too.
     type: str
     choices: [auto, labels, full, namespaces]
     default: auto
@@ -145,7 +145,8 @@ options:
     ini: [{section: podnet_cni, key: discovery_namespaces}]
   nodes:
     description:
-      - How many Nodes to read at most. Their total is known whatever the number; V(0) reads none.
+      - How many Nodes to read at most. Their total is known from V(1) on.
+      - V(0) reads none. Then flannel inside k3s or RKE2 cannot be seen, and what is not found is V(unknown).
     type: int
     default: 50
     env: [{name: PODNET_CNI_DISCOVERY_NODES}]

@@ -13,7 +13,8 @@ description:
   - Finds flannel, Canal, Calico, Cilium, Antrea, Kube-OVN, OVN-Kubernetes, OpenShift SDN, kube-router, Weave Net,
     kindnet, the Amazon VPC CNI, Azure CNI, GKE Dataplane V2 and Multus, in whatever namespace and under whatever name.
   - Gives a record for each component, with its role, so that leftovers, duplicates and chained plugins are told apart.
-  - Where no known plugin is found, the answer is one record whose RV(_raw[].plugin) is V(generic).
+  - Where no known plugin is found, the answer is one record whose RV(_raw[].plugin) is V(generic), or V(unknown) when
+    not everything was read.
 extends_documentation_fragment:
   - podnet.cni._discovery
 seealso:
@@ -166,7 +167,9 @@ _raw:
       type: list
       elements: dict
     confidence:
-      description: V(certain), V(likely), V(possible) or V(weak).
+      description: >-
+        V(certain), V(likely), V(possible) or V(weak), from the evidence. One step lower where RV(_raw[].scope) is
+        V(partial).
       type: str
     warnings:
       description: What a person should know.
@@ -193,8 +196,8 @@ _raw:
       elements: dict
     overlap_unknown:
       description: >-
-        Only in a summary. Why an empty RV(_raw[].overlaps) proves nothing: the cluster was not read wholly, what carries
-        its pods is unknown, or one of its ranges is.
+        Only in a summary. Why an empty RV(_raw[].overlaps) proves nothing. The cluster was not read wholly, or what
+        carries its pods or one of its ranges is unknown.
       type: list
       elements: str
 """

@@ -13,8 +13,8 @@ description:
   - Finds flannel however it was installed. That is the manifest, the release asset, the Helm chart, Kubespray, RKE,
     RKE2, Talos, a renamed DaemonSet without labels, several at once, and flannel inside the processes of k3s and RKE2.
   - Follows the DaemonSet's own volume to its ConfigMap, instead of assuming a name.
-  - An empty answer means that flannel is not there. Where that cannot be known because not everything may be read, the
-    answer is one record whose RV(_raw[].plugin) is V(unknown).
+  - An empty answer means that flannel is not there. Where that cannot be known, because not everything may be read or
+    O(mode) or O(nodes) say not to look everywhere, the answer is one record whose RV(_raw[].plugin) is V(unknown).
   - Canal is a plugin of its own; P(podnet.cni.cni#lookup) finds it.
 extends_documentation_fragment:
   - podnet.cni._discovery
@@ -53,7 +53,7 @@ _raw:
       description: V(component), or V(summary) with O(summary=true).
       type: str
     plugin:
-      description: V(flannel), or V(unknown) when not everything may be read and none is in sight.
+      description: V(flannel), or V(unknown) when not everything was read and none is in sight.
       type: str
     role:
       description: V(primary), V(secondary), V(duplicate) or V(leftover).

@@ -185,15 +185,19 @@ class DiscoveryLookup(LookupBase):
 
 
 def cache_key(auth: Auth, scope: cluster.Scope) -> str:
-    """A digest of who asks which cluster for what; the kubeconfig counts with its content."""
+    """A digest of who asks which cluster for what; files that the options name count with their content."""
     parts: list[Any] = [SCHEMA_VERSION, dataclasses.asdict(auth), dataclasses.asdict(scope)]
     if not isinstance(auth.kubeconfig, dict):
         listed = auth.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        for name in str(listed).split(os.pathsep):
-            path = Path(name).expanduser()
-            parts.append(hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        parts.extend(map(_digest_of_file, str(listed).split(os.pathsep)))
+    parts.extend(_digest_of_file(name) for name in (auth.ca_cert, auth.client_cert, auth.client_key) if name)
     parts.append(os.environ.get("KUBERNETES_SERVICE_HOST", ""))
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _digest_of_file(name: str) -> str:
+    path = Path(name).expanduser()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def complete(answer: list[Data]) -> bool:

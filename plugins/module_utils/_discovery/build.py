@@ -87,7 +87,8 @@ def read_configmap(record: Record, snapshot: Snapshot, namespace: str, name: str
     """The data of a ConfigMap that was asked for, with a reference and, where unreadable, a warning."""
     path = configmap_path(namespace, name)
     record.config_refs.append(config_ref(snapshot, namespace, name, key, path))
-    note_access(record, snapshot, path, f"ConfigMap {namespace}/{name}")
+    remedy = f"Grant get on it, for one with discovery_rbac_configmaps: [{name}] of the role podnet.cni.discovery_rbac."
+    note_access(record, snapshot, path, f"ConfigMap {namespace}/{name}", remedy)
     body = snapshot.body(path)
     if body is None:
         return None
@@ -96,11 +97,11 @@ def read_configmap(record: Record, snapshot: Snapshot, namespace: str, name: str
     return data if isinstance(data, Mapping) else {}
 
 
-def note_access(record: Record, snapshot: Snapshot, path: str, what: str) -> None:
-    """Say in the record that something could not be read because it is not allowed."""
+def note_access(record: Record, snapshot: Snapshot, path: str, what: str, remedy: str = "") -> None:
+    """Say in the record that something could not be read because it is not allowed, and what would help."""
     if snapshot.status(path) == FORBIDDEN:
         record.scope = "partial"
-        record.warnings.append(f"{what} could not be read: forbidden. What it says is missing here.")
+        record.warnings.append(f"{what} could not be read: forbidden. What it says is missing here. {remedy}".rstrip())
 
 
 def missing(snapshot: Snapshot, path: str) -> bool:

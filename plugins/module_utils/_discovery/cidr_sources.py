@@ -23,7 +23,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot imp
 PODS = "pod"
 SERVICES = "service"
 _CONTROL_PLANE = "component in (kube-apiserver,kube-controller-manager)"
-_KUBEADM = configmap_path("kube-system", "kubeadm-config")
+KUBEADM = configmap_path("kube-system", "kubeadm-config")
 _KUBE_PROXY = configmap_path("kube-system", "kube-proxy")
 _CLOUD = ("cloud",)
 
@@ -131,7 +131,7 @@ SOURCES: tuple[Source, ...] = (
     Source((SERVICES,), service_cidr_path, _read_service_cidrs, as_pods=False),
     Source((PODS, SERVICES), None, _read_node_args, as_pods=False),
     Source((PODS, SERVICES), control_plane_path, _read_control_plane),
-    Source((PODS, SERVICES), lambda _snapshot: _KUBEADM, _read_kubeadm),
+    Source((PODS, SERVICES), lambda _snapshot: KUBEADM, _read_kubeadm),
     Source((PODS,), lambda _snapshot: _KUBE_PROXY, _read_kube_proxy),
 )
 

@@ -52,6 +52,8 @@ NAMESPACES = (
 _DAEMONSETS = "/apis/apps/v1/daemonsets"
 _NODES = "/api/v1/nodes"
 _CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+# What a cluster with a plugin that is found by its label is asked at most.
+REQUESTS = 8
 # A recogniser may ask for more once the first objects are there; none needs more rounds than this.
 _ROUNDS = 3
 
@@ -104,14 +106,29 @@ def discover(client: KubeClient, scope: Scope, cluster: str = "") -> list[Record
 
 
 def _only(records: Sequence[Record], plugin: str, snapshot: Snapshot) -> list[Record]:
-    """The records of one plugin; C(unknown) instead of none where not everything could be read."""
+    """The records of one plugin; C(unknown) instead of none where not everything was read."""
     found = [record for record in records if record.plugin == plugin]
-    if found or snapshot.scope != "partial":
+    if found or snapshot.conclusive:
         return found
-    unknown = Record(plugin="unknown", scope="partial")
-    unknown.warnings = [*snapshot.warnings, f"{plugin} may be installed where this identity may not look."]
+    unknown = Record(plugin="unknown", scope=snapshot.scope)
+    unknown.warnings = list(snapshot.warnings)
+    if snapshot.scope == "partial":
+        unknown.warnings.append(f"{plugin} may be installed where this identity may not look.")
+    unknown.warnings.extend(f"{plugin} may be installed: {reason}" for reason in snapshot.unsought)
     nodes.summarise(unknown, snapshot, ())
     return [unknown]
+
+
+def _unsought(scope: Scope) -> list[str]:
+    """Where these options let discovery not look, as sentences."""
+    found = []
+    if scope.mode == "labels":
+        found.append("mode=labels misses what has none of the known labels; use mode=auto.")
+    elif scope.mode == "namespaces":
+        found.append(f"mode=namespaces looks only into {', '.join(scope.namespaces)}; use mode=auto.")
+    if not scope.nodes:
+        found.append("nodes=0 reads no Node, and flannel inside k3s or RKE2 shows on Nodes alone; use nodes=1 or more.")
+    return found
 
 
 class _Reader:
@@ -120,7 +137,10 @@ class _Reader:
     def __init__(self, client: KubeClient, scope: Scope) -> None:
         self.client = client
         self.scope = scope
-        self.snapshot = Snapshot(scope="namespace" if scope.mode == "namespaces" else "cluster")
+        self.snapshot = Snapshot(
+            scope="namespace" if scope.mode == "namespaces" else "cluster", unsought=_unsought(scope)
+        )
+        self._before = client.requests
         self.known = recognisers.load_all()
         self.listing_allowed = True
         self._seen: set[str] = set()
@@ -275,11 +295,18 @@ class _Reader:
         if self.scope.mode != "auto" or not self.listing_allowed:
             return False
         carrying = [item for item in records if item.role == "primary" and item.active and not item.stale_suspected]
-        if not carrying:
+        if not carrying or any(map(self._runs_unseen, records)):
             return True
         return bool(self.scope.sought) and not any(
             item.plugin == self.scope.sought and not item.stale_suspected for item in records
         )
+
+    def _runs_unseen(self, record: Record) -> bool:
+        """Whether Nodes name a plugin as the one that runs there, and no workload of it was found."""
+        if record.workloads or record.install_method == "embedded":
+            return False
+        reasons = {item.node_reason for item in self.known if item.plugin == record.plugin} - {""}
+        return any(nodes.condition(node, "NetworkUnavailable")[1] in reasons for node in self.snapshot.nodes)
 
     def _with_fallback(self, records: list[Record]) -> list[Record]:
         roles.assign(records)
@@ -317,6 +344,8 @@ class _Reader:
             if not wanted or (source.as_pods and record.install_method == "embedded"):
                 continue
             path = source.path(self.snapshot) if source.path else ""
+            if path == cidr_sources.KUBEADM and self._too_many(record):
+                continue
             if source.path and (not path or self._fetch(path).status != FOUND):
                 continue
             for kind in wanted:
@@ -329,6 +358,16 @@ class _Reader:
                 if path and self.snapshot.status(path) == FORBIDDEN:
                     record.scope = "partial"
                     record.warnings.append(f"The {kind} range was looked for in {path}, which may not be read.")
+
+    def _too_many(self, record: Record) -> bool:
+        """Whether kubeadm's configuration, and kube-proxy's after it, would be more requests than are promised.
+
+        Where no pod of the control plane is to be seen, it is hosted elsewhere, and kubeadm's is rarely there.
+        """
+        if not record.workloads or self.snapshot.items(cidr_sources.control_plane_path(self.snapshot)):
+            return False
+        further = 1 + (cidr_sources.PODS in cidr_sources.lacking(record))
+        return self.client.requests - self._before + further > REQUESTS
 
 
 def _read_source(source: cidr_sources.Source, record: Record, snapshot: Snapshot, path: str, kind: str) -> None:

@@ -37,6 +37,7 @@ PLUGINS = (
 ROLES = ("primary", "chained", "policy", "secondary", "meta", "duplicate", "leftover")
 SCOPES = ("cluster", "partial", "namespace")
 
+CONFIDENCES = ("certain", "likely", "possible", "weak")
 CERTAIN = 90
 LIKELY = 60
 POSSIBLE = 30
@@ -220,9 +221,13 @@ def confidence(evidence: list[Evidence]) -> str:
 
 
 def to_dict(record: Record) -> dict[str, Any]:
-    """The record as plain data that survives JSON, with the confidence worked out."""
+    """The record as plain data that survives JSON, with the confidence worked out.
+
+    Where something was forbidden it is one step lower: what could not be read might have said otherwise.
+    """
     data = asdict(record)
-    data["confidence"] = confidence(record.evidence)
+    step = CONFIDENCES.index(confidence(record.evidence)) + (record.scope == "partial")
+    data["confidence"] = CONFIDENCES[min(step, len(CONFIDENCES) - 1)]
     return data
 
 

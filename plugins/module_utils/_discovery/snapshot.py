@@ -36,6 +36,7 @@ class Snapshot:
 
     C(nodes) is a page of them, C(nodes_total) their number; C(servers) are control plane Nodes beyond that page, with
     their metadata alone. C(scope) is C(partial) once something was forbidden without which absence proves nothing.
+    C(unsought) says where nobody looked although it was allowed, because the options say so.
     """
 
     server_version: str | None = None
@@ -47,6 +48,12 @@ class Snapshot:
     objects: dict[str, Fetched] = field(default_factory=dict)
     scope: str = "cluster"
     warnings: list[str] = field(default_factory=list)
+    unsought: list[str] = field(default_factory=list)
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether a plugin that was not found is not there."""
+        return self.scope == "cluster" and not self.unsought
 
     def status(self, path: str) -> str:
         return self.objects[path].status if path in self.objects else UNREAD

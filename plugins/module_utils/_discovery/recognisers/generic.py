@@ -19,10 +19,14 @@ def match(_daemonset: Obj) -> int:
 
 
 def recognise(snapshot: Snapshot, _daemonsets: Sequence[Obj]) -> list[Record]:
-    """C(generic) where the cluster was read; C(unknown) where DaemonSets could not be."""
-    if snapshot.scope != "cluster":
+    """C(generic) where the cluster was read; C(unknown) where not everything could be, or was not to be."""
+    if not snapshot.conclusive:
         record = Record(plugin="unknown")
-        record.warnings.append("Not all DaemonSets may be read: a network plugin may be installed where they may not.")
+        if snapshot.scope == "partial":
+            record.warnings.append(
+                "Not all DaemonSets may be read: a network plugin may be installed where they may not."
+            )
+        record.warnings.extend(f"A network plugin may be installed: {reason}" for reason in snapshot.unsought)
         return [record]
     record = Record(plugin="generic")
     assigned = [objects.name(node) for node in snapshot.nodes if nodes.pod_cidrs(node)]

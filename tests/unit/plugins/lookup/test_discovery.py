@@ -104,7 +104,27 @@ def test_flannel_beside_a_labelled_plugin_is_looked_for_everywhere() -> None:
     with fakes.serving(cluster) as host:
         (record,) = ask("flannel", host=host)
         assert (record["namespace"], record["role"]) == ("zz", "secondary")
-        assert ask("flannel", host=host, mode="labels") == []
+        (unknown,) = ask("flannel", host=host, mode="labels")
+    assert unknown["plugin"] == "unknown", "a label that it lacks does not prove that it is not there"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"mode": "labels"}, "mode=labels"), ({"mode": "namespaces"}, "kube-flannel"), ({"nodes": 0}, "nodes=0")],
+)
+@pytest.mark.parametrize("name", ["flannel", "cni"])
+def test_where_nobody_looked_nothing_is_absent(name: str, options: dict[str, Any], words: str) -> None:
+    with fakes.serving(fakes.Cluster().nodes(fakes.node("a"))) as host:
+        (record,) = ask(name, host=host, **options)
+    assert record["plugin"] == "unknown"
+    assert any("may be installed" in warning and words in warning for warning in record["warnings"])
+
+
+def test_k3s_without_a_look_at_its_nodes_is_unknown() -> None:
+    cluster = fakes.Cluster("v1.30.4+k3s1").nodes(fakes.flannel_node("a", 1, version="v1.30.4+k3s1"))
+    with fakes.serving(cluster) as host:
+        assert [item["plugin"] for item in ask("flannel", host=host)] == ["flannel"]
+        assert [item["plugin"] for item in ask("flannel", host=host, nodes=0)] == ["unknown"]
 
 
 def test_several_contexts_keep_their_order_and_show_overlaps() -> None:
@@ -316,10 +336,11 @@ def test_unknown_cache_plugin() -> None:
         ask("cni", host=NOBODY, cache=True, cache_plugin="podnet.cni.none")
 
 
-def test_key_depends_on_the_kubeconfigs_content(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["kubeconfig", "ca_cert", "client_cert", "client_key"])
+def test_key_depends_on_the_content_of_files(tmp_path: Path, option: str) -> None:
     path = tmp_path / "config"
     path.write_text("one")
-    auth = _discovery_lookup.Auth.from_options({"kubeconfig": str(path)}, {})
+    auth = _discovery_lookup.Auth.from_options({"kubeconfig": {}, option: str(path)}, {})
     scope = _discovery_lookup.cluster.Scope()
     first = cache_key(auth, scope)
     assert cache_key(auth, scope) == first

@@ -248,6 +248,19 @@ def test_leftover(_row: None) -> None:
     assert second["confidence"] == "weak"
 
 
+@row("annotations-but-cilium-active")
+def test_running_flannel_without_labels_is_no_leftover(_row: None) -> None:
+    cluster = Cluster().daemonsets(
+        fakes.daemonset("cilium", "kube-system", "quay.io/cilium/cilium:v1.17.3", labels={"k8s-app": "cilium"}),
+        fakes.daemonset("overlay", "net-y", fakes.IMAGE, configmap="odd-name"),
+    )
+    cluster.configmaps(fakes.flannel_configmap("net-y", name="odd-name")).service_cidrs(["10.96.0.0/12"])
+    cluster.nodes(fakes.flannel_node("a", 1), fakes.flannel_node("b", 2))
+    first, second = discovered(cluster)
+    assert plugins([first, second]) == [("cilium", "primary"), ("flannel", "secondary")]
+    assert (second["namespace"], second["stale_suspected"]) == ("net-y", False)
+
+
 @row("cilium-with-flannel-chaining")
 @pytest.mark.parametrize("labelled", [True, False])
 def test_chaining(_row: None, labelled: bool) -> None:
@@ -308,6 +321,7 @@ def test_forbidden_list(_row: None) -> None:
     cluster.forbidden = [r"^/apis/apps/v1/daemonsets$", r"namespaces/(?!kube-flannel)[^/]+/daemonsets$"]
     (record,) = discovered(cluster)
     assert (record["plugin"], record["role"], record["scope"]) == ("flannel", "primary", "partial")
+    assert record["confidence"] == "likely", "with all rights it is certain"
     assert cidrs(record) == ["10.244.0.0/16"]
     assert any("may not be listed" in warning for warning in record["warnings"])
 

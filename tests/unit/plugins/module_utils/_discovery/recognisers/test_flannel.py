@@ -68,14 +68,15 @@ def test_arguments() -> None:
     }
 
 
-def test_label_alone_with_an_unreadable_configmap_is_likely() -> None:
+def test_label_alone_with_an_unreadable_configmap_is_possible() -> None:
     daemonset = fakes.daemonset("net", "x", "example.com/y:1", labels={"app": "flannel"}, configmap="hidden")
     cluster = Cluster().daemonsets(daemonset).nodes(fakes.node("a"))
     cluster.forbidden = ["configmaps/hidden"]
     record = discovered(cluster)[0]
-    assert (record["plugin"], record["confidence"], record["scope"]) == ("flannel", "likely", "partial")
+    assert (record["plugin"], record["confidence"], record["scope"]) == ("flannel", "possible", "partial")
     assert record["config_error"] is None
-    assert any("x/hidden could not be read" in warning for warning in record["warnings"])
+    (warning,) = [warning for warning in record["warnings"] if "x/hidden could not be read" in warning]
+    assert "discovery_rbac_configmaps: [hidden]" in warning
 
 
 @pytest.mark.parametrize(
