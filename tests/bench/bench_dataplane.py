@@ -130,7 +130,7 @@ def measure_steps(count: int, families: int) -> dict[str, float]:
     with Kernel("bench") as kernel:
         figures["desired"], wanted = timed(lambda: desired(kernel))
         steps = plan.make(wanted, kernel.observe(wanted))
-        figures["apply"], _none = timed(lambda: kernel.apply(steps, wanted))
+        figures["apply"], _none = timed(lambda: kernel.apply(steps, wanted, print))
         figures["observe"], observed = timed(lambda: kernel.observe(wanted))
         figures["plan"], again = timed(lambda: plan.make(wanted, observed))
         if again:
@@ -169,7 +169,7 @@ def entries(count: int, families: int) -> tuple[Any, Any]:
     kernel = Kernel("bench")
     underlay = kernel.underlay(peers.public_ips(own), None)
     empty = backends.build(config, own, [], underlay, {})
-    kernel.apply(plan.make(empty, kernel.observe(empty)), empty)
+    kernel.apply(plan.make(empty, kernel.observe(empty)), empty, print)
     return backends.build(config, own, nodes, underlay, {}), kernel
 
 

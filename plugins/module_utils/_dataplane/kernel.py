@@ -177,8 +177,10 @@ class Kernel:
                 observed.neighbours.setdefault(link.name, []).extend(seen_here)
             if link.kind == "vxlan":
                 observed.fdb[link.name] = self._bulk.fdb(indexes[link.name])
-            elif link.kind == "wireguard":
-                observed.wireguard[link.name] = wireguard_device.read(self._pyroute2, link.name, wanted.preshared_key)
+            # A link of another kind has nothing to say to wireguard; what becomes of it is the plan's affair.
+            elif link.kind == "wireguard" == observed.links[link.name].link.kind:
+                state = wireguard_device.read(self._pyroute2, self.host, link.name, wanted.preshared_key)
+                observed.wireguard[link.name] = state
         return observed
 
     def overlay_links(self) -> list[Link]:
@@ -201,8 +203,8 @@ class Kernel:
                 raise
             return None
 
-    def apply(self, plan: Plan, wanted: DataPlane, private_key: bytes = b"") -> None:
-        """Carry out the plan.
+    def apply(self, plan: Plan, wanted: DataPlane, warn: Callable[[str], None], private_key: bytes = b"") -> None:
+        """Carry out the plan; `warn` is told what could not be done although the overlay works without it.
 
         Raises RefusedError, naming the entries and the kernel's reasons, when some failed but all were tried, and
         PodnetError at once for a link or an address: without it nothing else works.
@@ -211,24 +213,29 @@ class Kernel:
         # New links first: when this kernel lacks their kind, nothing has been changed yet.
         for link in plan.create_links:
             if link.name not in recreated:
-                self._create(link)
+                self._create(link, warn)
         for link in plan.remove_links:
             self._try_link("remove", link.name, partial(self._remove, link.name))
         for link in plan.create_links:
             if link.name in recreated:
-                self._create(link)
+                self._create(link, warn)
         for change in plan.change_links:
             if change.what != "up":
-                self._change(change)
+                self._change(change, warn)
         self._apply_addresses(plan)
-        wireguard_device.apply(self._pyroute2, plan, wanted.preshared_key, private_key)
+        refused = wireguard_device.apply(self._pyroute2, self.host, plan, wanted.preshared_key, private_key)
         self._bring_up([*plan.create_links, *[c.link for c in plan.change_links if c.what == "up"]])
         try:
-            self._apply_entries(plan)
+            refused += self._apply_entries(plan)
         finally:
             self._check_macs(wanted)
+        if refused:
+            raise RefusedError(
+                f"host {self.host}: the kernel refused {len(refused)} of {plan.entries()} entries: "
+                + "; ".join(refused[:FAILURES_SHOWN])
+            )
 
-    def _create(self, link: Link) -> None:
+    def _create(self, link: Link, warn: Callable[[str], None]) -> None:
         """Make a link as flannel v0.28.9 does (pkg/backend/vxlan/device.go, ipip/ipip.go, wireguard/device.go)."""
         arguments: dict[str, Any] = {"ifname": link.name, "kind": link.kind, "mtu": link.mtu, "txqlen": 0}
         if link.kind == "vxlan":
@@ -252,15 +259,15 @@ class Kernel:
                 raise InputError(_kind_missing(self.host, link.kind)) from error
             raise PodnetError(f"host {self.host}: cannot add link {link.name}: {os.strerror(error.code)}") from error
         if link.kind == "vxlan":
-            _refuse_router_advertisements(link.name)
+            _refuse_router_advertisements(self.host, link.name, warn)
 
     def _remove(self, name: str) -> None:
         self._links.link("del", index=_index(name))
 
-    def _change(self, change: LinkChange) -> None:
+    def _change(self, change: LinkChange, warn: Callable[[str], None]) -> None:
         link = change.link
         if change.what == "accept_ra":
-            _refuse_router_advertisements(link.name)
+            _refuse_router_advertisements(self.host, link.name, warn)
             return
         arguments: dict[str, dict[str, Any]] = {
             "address": {"address": mac_text(link.mac)},
@@ -295,7 +302,8 @@ class Kernel:
         except self._pyroute2.NetlinkError as error:
             raise PodnetError(f"host {self.host}: cannot {words} link {name}: {os.strerror(error.code)}") from error
 
-    def _apply_entries(self, plan: Plan) -> None:
+    def _apply_entries(self, plan: Plan) -> list[str]:
+        """Carry out what there is one of per peer; return what the kernel refused, each with its reason."""
         indexes = {name: index for index, name in _names().items()}
         messages: list[bytes] = []
         texts: list[tuple[str, Callable[[Any], str], Any]] = []
@@ -319,19 +327,12 @@ class Kernel:
         add("set route", rtnetlink.encode_route, route_text, plan.set_routes)
         if missing:
             raise PodnetError(f"host {self.host}: link {', '.join(sorted(missing))} disappeared meanwhile; run again")
-        failures = [
-            failure
-            for failure in self._bulk.send(messages)
-            if not (failure.position < removals and failure.errno in _GONE)
-        ]
-        if failures:
-            shown = []
-            for failure in failures[:FAILURES_SHOWN]:
+        refused = []
+        for failure in self._bulk.send(messages):
+            if not (failure.position < removals and failure.errno in _GONE):
                 verb, text, entry = texts[failure.position]
-                shown.append(f"{verb} {text(entry)}: {failure.text()}")
-            raise RefusedError(
-                f"host {self.host}: the kernel refused {len(failures)} of {len(messages)} entries: " + "; ".join(shown)
-            )
+                refused.append(f"{verb} {text(entry)}: {failure.text()}")
+        return refused
 
     def _check_macs(self, wanted: DataPlane) -> None:
         """Raise PodnetError when something, as a rule udev, has given a device another MAC than the lease's."""
@@ -370,14 +371,26 @@ def _accept_ra_file(name: str) -> str:
     return f"/proc/sys/net/ipv6/conf/{name}/accept_ra"
 
 
-def _refuse_router_advertisements(name: str) -> None:
+def _refuse_router_advertisements(host: str, name: str, warn: Callable[[str], None]) -> None:
+    path = _accept_ra_file(name)
     # A kernel without IPv6 has no such file, and nothing to refuse.
-    if os.path.exists(_accept_ra_file(name)):
-        with open(_accept_ra_file(name), "w", encoding="ascii") as setting:
+    if not os.path.exists(path):
+        return
+    try:
+        with open(path, "w", encoding="ascii") as setting:
             setting.write("0")
+    except OSError as error:
+        # As on a host whose /proc/sys is mounted read-only, like a container's. flanneld passes over it, too.
+        warn(
+            f"host {host}: cannot write 0 to {path} ({error.strerror}), so the link accepts router advertisements of "
+            "its peers; make /proc/sys writable, or set it on the host"
+        )
 
 
 def _accepts_ra(name: str) -> bool:
+    """Whether the link accepts router advertisements and can be told not to."""
+    if not os.access(_accept_ra_file(name), os.W_OK):
+        return False
     try:
         with open(_accept_ra_file(name), encoding="ascii") as setting:
             return setting.read().strip() != "0"

@@ -54,12 +54,17 @@ class ObservedNeighbour(NamedTuple):
 
 
 class WireguardState(NamedTuple):
-    """What a wireguard device holds: its public key, its port, its peers, and whose preshared key is not ours."""
+    """What a wireguard device holds: its public key, its port and its peers.
+
+    `wrong_psk` are the keys of peers whose preshared key is not ours, `in_session` those of peers that answered
+    lately: their endpoint is where they answered from.
+    """
 
     public_key: bytes
     port: int
     peers: tuple[WireguardPeer, ...] = ()
     wrong_psk: frozenset[bytes] = frozenset()
+    in_session: frozenset[bytes] = frozenset()
 
 
 @dataclass

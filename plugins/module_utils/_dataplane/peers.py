@@ -100,7 +100,7 @@ def read_peers(
     Peers of another backend are passed over with a warning, as flanneld does. Raises InputError, naming the peer
     by its place, for one of `leases` that must never reach the kernel: a subnet outside the network, one that is
     given twice or overlaps another, the node itself, an address or a MAC that is not unicast, a MAC that two
-    public IPs share.
+    public IPs share, a wireguard key that two nodes share.
 
     One of `foreign`, which somebody else wrote, is passed over for such a thing with a warning that names it by its
     place in `where`, so that it costs this node no other peer. (flanneld skips one without a MAC, which Windows
@@ -227,7 +227,7 @@ def _read_key(data: Any, family: int, label: Label) -> tuple[bytes, int]:
 
 
 class _Claims:
-    """What the nodes of one family hold so far: no two may overlap, and each MAC has one public IP."""
+    """What the nodes of one family hold so far: no two may overlap or share a key, and each MAC has one public IP."""
 
     def __init__(self, mine: Side | None) -> None:
         self._mine = mine
@@ -235,6 +235,7 @@ class _Claims:
         self._starts: list[int] = []
         self._holders: dict[int, tuple[int, Prefix, Label]] = {}
         self._macs: dict[bytes, tuple[bytes, Label]] = {}
+        self._keys: dict[bytes, Label] = {}
         if mine is not None:
             self.add(mine, lambda: "this node's own lease")
 
@@ -251,6 +252,14 @@ class _Claims:
                 verb = "is given twice: it is also that of" if prefix == half.subnet else "overlaps that of"
                 text = f"{to_text(half.subnet.address)}/{half.subnet.length}"
                 raise InputError(f"{label()}: subnet {text} {verb} {holder()}; release one of the two leases")
+        key_owner = self._keys.get(half.public_key)
+        if key_owner is not None:
+            # The kernel knows a peer by its key, so the two would take the tunnel from each other.
+            text = base64.b64encode(half.public_key).decode()
+            raise InputError(
+                f"{label()}: wireguard public key {text} is also that of {key_owner()}; release one of the two leases, "
+                "or give one node a new key: remove its key file and run flannel_dataplane with state=prepared"
+            )
         public_ip, owner = self._macs.get(half.mac, (half.public_ip, label))
         if public_ip != half.public_ip:
             raise InputError(
@@ -265,6 +274,8 @@ class _Claims:
         self._holders[first] = (last, half.subnet, label)
         if half.mac:
             self._macs.setdefault(half.mac, (half.public_ip, label))
+        if half.public_key:
+            self._keys[half.public_key] = label
 
 
 def _span(prefix: Prefix) -> tuple[int, int]:

@@ -42,6 +42,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
     Observed,
     ObservedLink,
     ObservedRoute,
+    WireguardState,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError
 
@@ -83,6 +84,22 @@ class Plan:
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__dataclass_fields__ if name not in ("replaced", "why"))
+
+    def entries(self) -> int:
+        """How many operations concern a single peer, which the kernel may refuse without harm to the others."""
+        return sum(
+            len(found)
+            for found in (
+                self.remove_peers,
+                self.set_peers,
+                self.remove_routes,
+                self.remove_neighbours,
+                self.remove_fdb,
+                self.set_fdb,
+                self.set_neighbours,
+                self.set_routes,
+            )
+        )
 
     def actions(self) -> list[str]:
         """What the plan does, a line per operation; long lists of one kind become their count."""
@@ -269,11 +286,15 @@ def _plan_wireguard(plan: Plan, wanted: DataPlane, observed: Observed, kept: set
         state = observed.wireguard.get(link.name) if link.name in kept else None
         if state is None or state.port != link.port or state.public_key != wanted.wireguard_public_key:
             plan.set_wireguard.append(link)
-        have = {peer.public_key: peer for peer in state.peers} if state is not None else {}
-        wrong = state.wrong_psk if state is not None else frozenset()
+        state = state or WireguardState(b"", 0)
+        have = {peer.public_key: peer for peer in state.peers}
         want = {peer.public_key: peer for peer in wanted.wireguard_peers if peer.link == link.name}
+        for key in state.in_session & want.keys() & have.keys():
+            # The kernel follows a peer that answers from elsewhere (behind NAT, on its other address). Setting the
+            # published endpoint would cut a session that works.
+            have[key] = have[key]._replace(endpoint=want[key].endpoint, port=want[key].port)
         plan.remove_peers += [peer for key, peer in sorted(have.items()) if key not in want]
-        plan.set_peers += [peer for key, peer in want.items() if have.get(key) != peer or key in wrong]
+        plan.set_peers += [peer for key, peer in want.items() if have.get(key) != peer or key in state.wrong_psk]
 
 
 def _plan_routes(plan: Plan, wanted: DataPlane, seen: Sequence[ObservedRoute], own: set[str]) -> None:

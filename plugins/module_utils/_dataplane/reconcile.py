@@ -108,7 +108,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
             return outcome
         for path in obsolete:
             _atomic_file.remove(path)
-        refused = _apply_steps(kernel, steps, wanted, private_key)
+        refused = _apply_steps(kernel, steps, wanted, private_key, outcome)
         if firewall_plan:
             _firewall.apply(run, firewall_plan)
         restored.apply()
@@ -119,11 +119,13 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     return outcome
 
 
-def _apply_steps(kernel: Kernel, steps: plan.Plan, wanted: DataPlane, private_key: bytes) -> RefusedError | None:
+def _apply_steps(
+    kernel: Kernel, steps: plan.Plan, wanted: DataPlane, private_key: bytes, outcome: Outcome
+) -> RefusedError | None:
     """Apply the plan. One peer that the kernel refuses must not keep the host from getting all the rest."""
     try:
         if steps:
-            kernel.apply(steps, wanted, private_key)
+            kernel.apply(steps, wanted, outcome.warnings.append, private_key)
     except RefusedError as error:
         return error
     return None

@@ -143,6 +143,31 @@ def test_a_strangers_link_with_our_name(host: Host) -> None:
     assert "link 'flannel.1' exists and is of kind 'bridge', not 'vxlan'; it is not flannel's" in result["msg"]
 
 
+def test_a_strangers_link_with_the_name_of_ours_for_wireguard(host: Host, tmp_path: Path) -> None:
+    """It is refused like any other, although there is no asking it about wireguard."""
+    arguments = options(1, [], "wireguard")
+    arguments["wireguard_key_file"] = str(tmp_path / "key")
+    arguments["lease"]["backend_data"] = {"PublicKey": _new_key(tmp_path / "key"), "Port": 51820}
+    host.shell("ip link add flannel-wg type bridge")
+    result = host.module(**arguments)
+    assert "link 'flannel-wg' exists and is of kind 'bridge', not 'wireguard'; it is not flannel's" in result["msg"]
+
+
+READ_ONLY = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"'
+
+
+def test_a_host_whose_kernel_settings_are_read_only(host: Host) -> None:
+    """As in a container. One setting cannot be made; all the rest is, and the next run has nothing to do."""
+    via = host.enter("sh", "-c", READ_ONLY, "sh")
+    first = run_module(DATAPLANE, options(1, [2]), via=via)
+    assert first.get("changed"), first
+    (warning,) = host.warnings(first)
+    assert "cannot write 0 to /proc/sys/net/ipv6/conf/flannel.1/accept_ra (Read-only file system)" in warning
+    assert [json.loads(route)["dst"] for route in host.state()["routes"] if '"boot"' in route] == ["10.5.2.0/24"]
+    assert run_module(DATAPLANE, options(1, [2]), via=via)["actions"] == []
+    assert host.module(**options(1, [2]))["actions"] == ["change link flannel.1 accept_ra 1 -> 0"]
+
+
 def test_the_kernels_reason_is_given(host: Host, tmp_path: Path) -> None:
     """A gateway that is not on the segment: the kernel says so for that peer, and all the rest is done."""
     arguments = {**options(1, [2, 3], "host-gw"), "subnet_file": str(tmp_path / "subnet.env")}

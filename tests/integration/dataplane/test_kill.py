@@ -65,7 +65,7 @@ def run(fatal: int = 0) -> int:
         bulk = vars(kernel)["_bulk"]
         bulk._exchange = counter.before(bulk._exchange)
         rtnetlink.BATCH = EVERY
-        kernel.apply(steps, wanted)
+        kernel.apply(steps, wanted, print)
         again = plan.make(wanted, kernel.observe(wanted))
         assert not again, again.actions()[:5]
     return counter.calls

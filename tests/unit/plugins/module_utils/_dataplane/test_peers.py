@@ -26,6 +26,10 @@ def mac(text: str) -> dict[str, Any]:
     return {"VNI": 1, "VtepMAC": text}
 
 
+def wireguard(number: int) -> dict[str, Any]:
+    return {"PublicKey": base64.b64encode(key(number)).decode(), "Port": 51820}
+
+
 REFUSED = {
     "outside": ({"subnet": "10.6.2.0/24"}, "10.6.2.0/24 is no subnet of the network 10.5.0.0/16"),
     "whole network": ({"subnet": "10.5.0.0/16"}, "10.5.0.0/16 is no subnet of the network"),
@@ -127,6 +131,28 @@ def test_a_long_prefix_deep_inside_another() -> None:
 def test_two_peers_with_one_mac() -> None:
     with pytest.raises(InputError, match=r"peers\[1\].*02:00:00:04:00:02 is also that of peers\[0\]"):
         read(lease(2), lease(3, backend_data=mac("02:00:00:04:00:02")))
+
+
+@pytest.mark.parametrize(
+    ("found", "refusal"),
+    [
+        (
+            [lease(2, "wireguard"), lease(3, "wireguard", backend_data=wireguard(2))],
+            r"peers\[1\] .*key .* is also that of peers\[0\] ",
+        ),
+        ([lease(3, "wireguard", backend_data=wireguard(1))], r"peers\[0\] .*key .* is also that of this node's own"),
+    ],
+    ids=["two peers", "a peer and this node"],
+)
+def test_two_nodes_with_one_wireguard_key(found: list[Lease], refusal: str) -> None:
+    """The kernel would keep one of them: what was sent to the other would be lost without a word."""
+    with pytest.raises(InputError, match=refusal):
+        read(*found, backend="wireguard")
+
+
+def test_one_wireguard_key_for_both_families_of_a_node() -> None:
+    found = [lease(2, "wireguard", ipv6=True), lease(3, "wireguard", ipv6=True)]
+    assert len(read(*found, backend="wireguard", ipv6=True).peers) == 2
 
 
 def test_one_node_may_hold_two_leases() -> None:

@@ -340,6 +340,28 @@ def test_wireguard_peers() -> None:
     assert converge(kernel, wanted).actions() == ["configure wireguard device flannel-wg listen-port 51820"]
 
 
+def test_a_peer_that_answers_from_elsewhere_is_left_to_the_kernel() -> None:
+    wanted = build(config("wireguard"), [2, 3, 4, 5])
+    kernel = FakeKernel()
+    converge(kernel, wanted)
+    state = kernel.wireguard["flannel-wg"]
+    roamed, silent, other, wrong = (peer._replace(endpoint=b"\1\2\3\4", port=1) for peer in state.peers)
+    other = other._replace(allowed_ips=())
+    kernel.wireguard["flannel-wg"] = state._replace(
+        peers=(roamed, silent, other, wrong),
+        in_session=frozenset([roamed.public_key, other.public_key, wrong.public_key]),
+        wrong_psk=frozenset([wrong.public_key]),
+    )
+    steps = plan.make(wanted, kernel.observe())
+    assert [peer.public_key for peer in steps.set_peers] == [silent.public_key, other.public_key, wrong.public_key]
+    assert not steps.remove_peers
+
+
+def test_what_the_kernel_may_refuse_is_counted() -> None:
+    assert plan.make(build(config(), [2, 3]), Observed()).entries() == 6
+    assert plan.make(build(config("wireguard"), [2, 3]), Observed()).entries() == 3
+
+
 def test_texts() -> None:
     assert route_text(Route(b"\x0a\x05\x02\0", 24, b"", "flannel-wg", False, 253)) == (
         "10.5.2.0/24 dev flannel-wg scope link"
