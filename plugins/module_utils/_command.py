@@ -13,7 +13,7 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 
 from ansible.module_utils.common.process import get_bin_path
 
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError, PodnetError
 
 # A command line and its standard input in; return code, standard output and standard error out.
 # Raises FileNotFoundError when there is no such program.
@@ -46,13 +46,13 @@ def module_runner(module: Any) -> Run:
 def checked(run: Run, command: Sequence[str], text: str | None = None, *, missing: str, hint: str = "") -> str:
     """Run a command and return its standard output.
 
-    Raises InputError with *missing* (the remedy) when the program is not there, and PodnetError with the command,
+    Raises MissingError with *missing* (the remedy) when the program is not there, and PodnetError with the command,
     its exit code, its first line of complaint and *hint* when it fails.
     """
     try:
         code, out, err = run(command, text)
     except FileNotFoundError as error:
-        raise InputError(f"{command[0]} is not on PATH: {missing}") from error
+        raise MissingError(f"{command[0]} is not on PATH: {missing}") from error
     if code != 0:
         reason = (err.strip() or out.strip() or "no reason given").splitlines()[0]
         raise PodnetError(f"{' '.join(command)} failed with exit code {code}: {reason}{hint}")

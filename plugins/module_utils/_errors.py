@@ -20,5 +20,9 @@ class InputError(PodnetError):
     """The request or the configuration is wrong; nothing was changed."""
 
 
+class MissingError(InputError):
+    """A program or library that the work needs is not installed. A check run may go on: the real one may install it."""
+
+
 class ConflictError(PodnetError):
     """The request is well formed, but what the store or the node holds contradicts it."""

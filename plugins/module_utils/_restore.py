@@ -31,7 +31,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     route_text,
     to_text,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._restore_script import SCRIPT
 
 SCRIPT_FILE = "restore.sh"
@@ -79,7 +79,7 @@ class RestorePlan:
 
 
 def check_programs(run: Run, host: str, kind: str, directory: str) -> None:
-    """Raise InputError when a boot would lack a program that links of this *kind* need.
+    """Raise MissingError when a boot would lack a program that links of this *kind* need.
 
     Programming the kernel takes none, so nothing else would notice before the reboot. *directory* is restore_dir.
     """
@@ -88,7 +88,7 @@ def check_programs(run: Run, host: str, kind: str, directory: str) -> None:
     try:
         run(["wg", "--version"], None)
     except FileNotFoundError as error:
-        raise InputError(
+        raise MissingError(
             f"host {host}: the program wg is missing, and without it {directory} cannot bring wireguard back at boot; "
             "install the package wireguard-tools, or leave restore_dir empty"
         ) from error

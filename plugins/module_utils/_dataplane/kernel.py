@@ -11,10 +11,12 @@ Links and addresses are few and go through pyroute2; what there is one of per pe
 from __future__ import annotations
 
 import errno
+import fcntl
 import importlib
 import os
 import re
 import socket
+import struct
 from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
@@ -40,13 +42,16 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay imp
     check_mtu,
     choose,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError, PodnetError
 
 PYROUTE2_OLDEST = (0, 7, 2)
 CAP_NET_ADMIN = 12
 RT_SCOPE_UNIVERSE = 0
 IFF_UP = 1
 FAILURES_SHOWN = 5
+# include/uapi/linux/sockios.h of Linux, and the 40 octets of struct ifreq: a name and, here, an int.
+_SIOCGIFMTU = 0x8921
+_IFREQ = "16si20x"
 # The names that flanneld gives its links, under any VNI.
 _LINK_NAME = re.compile(r"flannel(?:\.\d+|-v6\.\d+|-wg|-wg-v6|\.ipip|0)\Z")
 # A deletion that finds nothing has nothing left to do.
@@ -69,12 +74,15 @@ def check_capable(host: str) -> None:
 
 
 def load_pyroute2(host: str) -> Any:
-    """The pyroute2 package. Raises InputError, naming the host and the remedy, when it is missing or too old."""
+    """The pyroute2 package.
+
+    Raises MissingError, naming the host and the remedy, when it is not there, InputError when it is too old.
+    """
     remedy = "install pyroute2 0.7.2 or newer for the interpreter of this host (Debian: python3-pyroute2)"
     try:
         pyroute2 = importlib.import_module("pyroute2")
     except ImportError as error:
-        raise InputError(f"host {host}: the Python library pyroute2 is missing ({error}); {remedy}") from error
+        raise MissingError(f"host {host}: the Python library pyroute2 is missing ({error}); {remedy}") from error
     version = getattr(pyroute2, "__version__", "") or "unknown"
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
     if numbers and numbers < PYROUTE2_OLDEST:
@@ -89,20 +97,33 @@ def host_address_texts() -> list[str]:
 
 
 class Kernel:
-    """This host's kernel; a context manager. `host` is the name that errors give it."""
+    """This host's kernel; a context manager. `host` is the name that errors give it.
 
-    def __init__(self, host: str) -> None:
+    With `check`, nothing will be applied, and a host without pyroute2 is looked at as far as that goes: no link of
+    flannel's is seen. `missing` then says so.
+    """
+
+    def __init__(self, host: str, check: bool = False) -> None:
         self.host = host
-        self._pyroute2 = load_pyroute2(host)
+        self.missing = ""
+        self._pyroute2: Any = None
+        self._links: Any = None
+        try:
+            self._pyroute2 = load_pyroute2(host)
+            self._links = self._pyroute2.IPRoute()
+        except MissingError as error:
+            if not check:
+                raise
+            self.missing = str(error)
         self._bulk = rtnetlink.Connection()
-        self._links = self._pyroute2.IPRoute()
 
     def __enter__(self) -> Kernel:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._bulk.__exit__()
-        self._links.close()
+        if self._links is not None:
+            self._links.close()
 
     def host_addresses(self) -> list[HostAddress]:
         """All addresses of this host."""
@@ -117,12 +138,18 @@ class Kernel:
         addresses = self.host_addresses()
         links = {name: index for index, name in _names().items()}
         name = choose(self.host, public_ips, links, addresses, interface) or self._default_link()
-        message = self._get_link(links[name])
-        if message is None:
-            raise PodnetError(f"host {self.host}: interface {name} disappeared meanwhile; run again")
-        mtu = message.get_attr("IFLA_MTU") or 0
+        mtu = self._mtu(name)
         check_mtu(self.host, name, mtu)
         return Underlay(name, links[name], mtu, tuple(address for address in addresses if address.link == name))
+
+    def _mtu(self, name: str) -> int:
+        """The MTU of a link, asked for in a way that needs no library (netdevice(7))."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            try:
+                answer = fcntl.ioctl(asked, _SIOCGIFMTU, struct.pack(_IFREQ, name.encode(), 0))
+            except OSError as error:
+                raise PodnetError(f"host {self.host}: interface {name} disappeared meanwhile; run again") from error
+        return int(struct.unpack(_IFREQ, answer)[1])
 
     def _default_link(self) -> str:
         for family in (AF_INET, AF_INET6):
@@ -137,6 +164,8 @@ class Kernel:
         A name with a slash is refused for its own sake (EINVAL), but not before the kind has been looked up, which
         also loads its module.
         """
+        if self.missing:
+            return
         try:
             self._links.link("add", ifname="podnet/cni", kind=kind)
         except self._pyroute2.NetlinkError as error:
@@ -188,7 +217,9 @@ class Kernel:
         return [seen.link for seen in self._observe_links(_names()).values()]
 
     def _observe_links(self, names: Mapping[int, str]) -> dict[str, ObservedLink]:
-        found = {}
+        found: dict[str, ObservedLink] = {}
+        if self.missing:
+            return found
         for index, name in names.items():
             message = self._get_link(index) if _LINK_NAME.match(name) else None
             if message is not None:

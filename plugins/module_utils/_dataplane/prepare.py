@@ -41,6 +41,7 @@ class Question:
 def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
     """Find the underlay link and its addresses, check what the backend needs, make the wireguard key if it needs one.
 
+    With `check` no key is kept, and what is not installed is a warning: the tasks before would have installed it.
     Raises InputError, naming the host and the remedy, when the host could not program its data plane.
     """
     outcome = Outcome(facts={"backend": None, "public_key": None})
@@ -50,8 +51,9 @@ def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
         outcome.facts["backend"] = question.config.backend.type
         kind = backends.link_kind(question.config)
     check_capable(host)
-    _restore.check_programs(run, host, kind, question.restore_dir)
-    with Kernel(host) as kernel:
+    outcome.tolerate(check, lambda: _restore.check_programs(run, host, kind, question.restore_dir))
+    with Kernel(host, check) as kernel:
+        outcome.note_missing(kernel.missing)
         if kind:
             kernel.check_kind(kind)
         underlay = kernel.underlay(question.public_ips, question.interface)
@@ -71,9 +73,8 @@ def _make_key(host: str, question: Question, outcome: Outcome, check: bool) -> N
         key = keys.read(path, host)
         if not key:
             outcome.actions.append(f"write {path}")
-            if check:
-                # The key that the real run makes is another one.
-                return
             key = keys.generate()
-            keys.write(path, key)
+            # The key of a check run only lets it go on: the real run makes another one.
+            if not check:
+                keys.write(path, key)
     outcome.facts["public_key"] = keys.public_text(key)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils import (
     _atomic_file,
@@ -27,7 +27,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backe
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, RefusedError, check_capable
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.lock import Lock
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane, mac_text
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError
 from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
 
@@ -66,6 +66,21 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def tolerate(self, check: bool, action: Callable[[], None]) -> None:
+        """Do `action`; in a check run, something that is not installed is only a warning."""
+        try:
+            action()
+        except MissingError as error:
+            if not check:
+                raise
+            self.note_missing(str(error))
+
+    def note_missing(self, what: str) -> None:
+        """Warn of something that is not installed, once; nothing for an empty text."""
+        warning = f"{what}. This check run goes on as if the host held nothing that only this could read"
+        if what and warning not in self.warnings:
+            self.warnings.append(warning)
+
 
 def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     """Carry the request out on this host, or with `check` only say what that would do.
@@ -83,22 +98,23 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
         outcome.warnings += checked.warnings
     check_capable(host)
     if own is not None:
-        _restore.check_programs(run, host, backends.link_kind(request.config), request.restore_dir)
-    with Lock(host, request.lock_timeout), Kernel(host) as kernel:
-        private_key = _private_key(host, request, own, outcome)
+        own_kind = backends.link_kind(request.config)
+        outcome.tolerate(check, lambda: _restore.check_programs(run, host, own_kind, request.restore_dir))
+    with Lock(host, request.lock_timeout), Kernel(host, check) as kernel:
+        outcome.note_missing(kernel.missing)
+        private_key, public_key = _own_keys(host, request, own, outcome, check)
         if own is None or checked is None:
             wanted = backends.nothing(request.config)
         else:
             wanted = _wanted(kernel, request, own, checked.peers, outcome)
-        if private_key:
-            wanted = replace(wanted, wireguard_public_key=x25519.public_key(private_key))
+        wanted = replace(wanted, wireguard_public_key=public_key)
         steps = plan.make(wanted, kernel.observe(wanted))
         for kind in sorted({link.kind for link in steps.create_links}):
             kernel.check_kind(kind)
         outcome.actions += steps.actions()
         outcome.before += steps.before()
         outcome.after += steps.after()
-        firewall_plan = _plan_firewall(request, run, outcome)
+        firewall_plan = _plan_firewall(request, run, outcome, check)
         text = _subnet_text(request, wanted)
         restored = _Restored(request, wanted, firewall_plan, text, outcome)
         write_text = _plan_subnet_file(request, text, outcome)
@@ -131,23 +147,34 @@ def _apply_steps(
     return None
 
 
-def _private_key(host: str, request: Request, own: peers.Node | None, outcome: Outcome) -> bytes:
-    """The node's wireguard key; b"" for another backend. Raises InputError unless the lease publishes it."""
+def _own_keys(
+    host: str, request: Request, own: peers.Node | None, outcome: Outcome, check: bool
+) -> tuple[bytes, bytes]:
+    """The node's wireguard key and its public half; b"" for another backend.
+
+    Raises InputError unless the lease publishes it. In a check run the file may be yet to come: then the public half
+    is what the lease says.
+    """
     outcome.facts["public_key"] = None
     if request.config.backend.type != "wireguard" or own is None:
-        return b""
+        return b"", b""
     path = request.wireguard_key_file
     key = keys.read(path, host)
+    published = [side.public_key for side in (own.ipv4, own.ipv6) if side is not None]
     if not key:
-        raise InputError(f"host {host}: {path} does not exist; run this module with state=prepared, then flannel_lease")
+        missing = f"host {host}: {path} does not exist; run this module with state=prepared, then flannel_lease"
+        if not check:
+            raise InputError(missing)
+        outcome.warnings.append(missing)
+        return b"", published[0]
     outcome.facts["public_key"] = keys.public_text(key)
-    for side in (own.ipv4, own.ipv6):
-        if side is not None and side.public_key != x25519.public_key(key):
+    for public_key in published:
+        if public_key != x25519.public_key(key):
             raise InputError(
                 f"host {host}: the lease publishes another wireguard key than {path} holds; run flannel_lease with "
                 f"wireguard_public_key {outcome.facts['public_key']}"
             )
-    return key
+    return key, x25519.public_key(key)
 
 
 def _plan_removals(request: Request, outcome: Outcome) -> list[str]:
@@ -172,13 +199,20 @@ def _wanted(
     return wanted
 
 
-def _plan_firewall(request: Request, run: Run, outcome: Outcome) -> _firewall.FirewallPlan | None:
+def _plan_firewall(request: Request, run: Run, outcome: Outcome, check: bool) -> _firewall.FirewallPlan | None:
     if not request.firewall:
         return None
+    observed = _firewall.Observed(())
+
+    def observe() -> None:
+        nonlocal observed
+        observed = _firewall.observe(run, want)
+
     want: tuple[_firewall.Table, ...] = ()
     if request.lease is not None:
         want = _firewall.desired(request.config, request.lease, request.ip_masq)
-    firewall_plan = _firewall.plan(want, _firewall.observe(run, want), request.remove_firewall_leftovers)
+    outcome.tolerate(check, observe)
+    firewall_plan = _firewall.plan(want, observed, request.remove_firewall_leftovers)
     outcome.actions += firewall_plan.actions
     if firewall_plan:
         outcome.before += firewall_plan.before.splitlines()

@@ -129,6 +129,26 @@ def test_pyroute2_missing_or_too_old(host: Host, tmp_path: Path, version: str) -
     assert host.state()["links"] == []
 
 
+def test_a_check_run_goes_on_without_pyroute2(host: Host, tmp_path: Path) -> None:
+    """The task before it would install it; what the run would do is told as for a host without links of flannel's."""
+    expected = host.module(check=True, **options(1, [2]))
+    (tmp_path / "pyroute2.py").write_text("raise ImportError('No module named pyroute2')\n", encoding="ascii")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    for arguments in ({"state": "prepared", "network_config": config()}, options(1, [2])):
+        done = subprocess.run(
+            host.enter("env", f"PYTHONPATH={path}", sys.executable, "-m", f"{MODULES}.{DATAPLANE}"),
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": True}}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = json.loads(done.stdout)
+        assert "pyroute2 is missing" in str(found["warnings"])
+        if "state" in arguments:
+            assert (found["interface"], found["public_ip"]) == ("eth0", host.public_ip)
+    assert (found["actions"], found["mtu"]) == (expected["actions"], 1450)
+
+
 def test_a_preshared_key_is_never_shown(host: Host) -> None:
     preshared = base64.b64encode(b"a preshared key of 32 octets ...").decode()
     result = host.module(**{**options(1, [2]), "network_config": config("wireguard", PSK=preshared)})
