@@ -36,7 +36,7 @@ build: venv
 demo: build
 	$(DEMO_ENV) demo/run
 
-clean-demo:
+clean-demo: build
 	$(DEMO_ENV) demo/run --clean
 
 test: venv

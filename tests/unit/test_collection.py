@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from pathlib import Path
 from typing import Any, Iterator
@@ -226,6 +227,26 @@ def test_every_plugin_is_on_the_first_page() -> None:
     missing = [name for name in MODULES if f"`{name}`" not in text]
     missing += [name for name in plugins if f"`podnet.cni.{name}`" not in text]
     assert missing == []
+
+
+def texts_in(tree: ast.Module) -> Iterator[str]:
+    """Every string in the file, each f-string as one line in which values are dots."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_messages_that_the_overlay_page_explains_exist() -> None:
+    page = (ROOT / "docs" / "overlay.md").read_text(encoding="utf-8")
+    table = page.split("## What it says when something is wrong", 1)[1].split("## ", 1)[0]
+    messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+    assert messages
+    texts = [text for path in PLUGIN_FILES for text in texts_in(ast.parse((ROOT / path).read_text(encoding="utf-8")))]
+    for message in messages:
+        pattern = re.compile(".*".join(re.escape(part.strip()) for part in message.split("...")), re.DOTALL)
+        assert any(pattern.search(text) for text in texts), f"no plugin says {message!r}"
 
 
 @pytest.mark.parametrize("kind", ["modules", "module_utils"])

@@ -13,6 +13,7 @@ before the store is asked, everything wrong with the request before the store is
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils import _network_config
@@ -178,8 +179,17 @@ def _network_once(store: EtcdStore, wanted: NetworkConfig | None, *, force: bool
 def _same(before: StoredConfig | None, wanted: NetworkConfig | None) -> bool:
     if before is None or wanted is None:
         return before is None and wanted is None
-    # By meaning: order, case, white space and written-out defaults make no difference to flanneld.
-    return before.config is not None and _network_config.to_dict(before.config) == _network_config.to_dict(wanted)
+    return before.config is not None and _meaning(before.config) == _meaning(wanted)
+
+
+def _meaning(config: NetworkConfig) -> dict[str, Any]:
+    """The config with everything alike that is all one to flanneld: order, case, white space, written-out defaults.
+
+    The range of a disabled family is not: flannel v0.28.9 makes firewall rules for it all the same.
+    """
+    ranges = {name: config.given.get(name) for name in ("Network", "IPv6Network")}
+    found = {name: str(ip_network(text, strict=False)) if text else None for name, text in ranges.items()}
+    return {**_network_config.to_dict(config), **found}
 
 
 def _stranded(

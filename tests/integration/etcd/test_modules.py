@@ -50,6 +50,14 @@ class TestNetwork:
         assert not lab.module("flannel_network", network_config=VXLAN)["changed"]
         assert lab.etcd.get(lab.prefix) == {f"{lab.prefix}/config": text}
 
+    def test_range_of_a_disabled_family_counts(self, lab: Lab) -> None:
+        """flanneld makes firewall rules for it."""
+        lab.module("flannel_network", network_config={**VXLAN, "IPv6Network": "fd00:18::/48"})
+        assert lab.module("flannel_network", check=True, network_config=VXLAN)["changed"]
+        assert not lab.module("flannel_network", network_config={**VXLAN, "IPv6Network": "fd00:18:0::/48"})["changed"]
+        assert lab.module("flannel_network", network_config=VXLAN)["changed"]
+        assert "IPv6Network" not in lab.etcd.get(lab.prefix)[f"{lab.prefix}/config"]
+
     def test_json_text_is_accepted(self, lab: Lab) -> None:
         assert lab.module("flannel_network", network_config=json.dumps(VXLAN))["changed"]
 
