@@ -74,15 +74,18 @@ class Wanted:
 def plan(state: State, wanted: Wanted, published: str | None, now: datetime.datetime) -> tuple[State, list[str]]:
     """The next state and what is done to get there; at most one step of a CA's exchange.
 
-    C(published) is what clients trust today, None when there is no client yet.
+    C(published) is what clients trust today, None when there is no client yet. A first CA does not take the place of
+    somebody else's at once: what is served today stays trusted until the new leaf has settled.
     """
     pki = _Pki(now)
     actions = []
     if not state.ca:
-        state = replace(state, ca=pki.authority(wanted), generation=wanted.generation)
+        old = (state.leaving or published or "").strip()
+        leaving = f"{old}\n" if old else ""
+        state = replace(state, ca=pki.authority(wanted), leaving=leaving, generation=wanted.generation)
         actions.append("make a CA")
     elif state.leaving:
-        if pki.age(state.leaf.certificate) >= wanted.settle:
+        if pki.fits(state.leaf, state.ca, wanted) and pki.age(state.leaf.certificate) >= wanted.settle:
             state = replace(state, leaving="")
             actions.append("forget the old CA")
     elif state.coming:
@@ -172,6 +175,15 @@ class _Pki:
         found = set(names.get_values_for_type(self._x509.DNSName))
         return found == set(wanted.names) and self.days_left(leaf.certificate) >= wanted.renew_days
 
+    def belongs(self, pair: Pair) -> bool:
+        """Whether a certificate and its key can be read and belong together."""
+        try:
+            public = self._serialization.load_pem_private_key(pair.key.encode(), None).public_key()
+            return bool(public == self._load(pair.certificate).public_key())
+        except Exception:
+            # cryptography has many classes for what cannot be read.
+            return False
+
     def days_left(self, pem: str) -> float:
         """Days until a certificate ends."""
         return float((self._load(pem).not_valid_after_utc - self._now).total_seconds() / 86400)
@@ -222,15 +234,21 @@ class Secrets:
 
 
 def read(client: KubeClient, secrets: Secrets) -> State:
-    """What the Secrets hold; an empty state where there are none."""
+    """What the Secrets hold; an empty state where there are none.
+
+    A CA without its key can sign nothing more: it is no CA of ours, but what it signed stays trusted for a while.
+    """
     authority = find(client, _path(secrets.namespace, secrets.ca)) or {}
     leaf = find(client, _path(secrets.namespace, secrets.leaf)) or {}
     held, served = _decoded(authority), _decoded(leaf)
     text = str(((authority.get("metadata") or {}).get("annotations") or {}).get(GENERATION, "1"))
+    ca, previous = Pair(held.get("ca.crt", ""), held.get("ca.key", "")), held.get("previous.crt", "")
+    if ca and not ca.key:
+        ca, previous = Pair(), f"{ca.certificate.strip()}\n{previous}"
     return State(
-        Pair(held.get("ca.crt", ""), held.get("ca.key", "")),
+        ca,
         Pair(held.get("next.crt", ""), held.get("next.key", "")),
-        held.get("previous.crt", ""),
+        previous,
         Pair(served.get("tls.crt", ""), served.get("tls.key", "")),
         int(text) if text.isdigit() else 1,
     )
@@ -304,10 +322,15 @@ def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict
     before = read(client, secrets)
     trusted = published(client, params["webhook_configuration"]) if params["webhook_configuration"] else None
     now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    pki = _Pki(now)
+    if any(pair and not pki.belongs(pair) for pair in (before.ca, before.coming)):
+        raise InputError(
+            f"Secret {namespace}/{secrets.ca} holds a CA whose certificate and key cannot be read or do not belong "
+            "together: restore it, or delete it to have a new CA made."
+        )
     after, actions = plan(before, wanted, trusted, now)
     if actions and not check_mode:
         write(client, secrets, before, after)
-    pki = _Pki(now)
     steps = {True: "trusting both, the new leaf is coming", False: "done"}
     return {
         "changed": bool(actions),
@@ -324,4 +347,7 @@ def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict
 
 
 def _told(pki: _Pki, pem: str) -> str:
-    return f"until {pki.end(pem)}" if pem else "none"
+    try:
+        return f"until {pki.end(pem)}" if pem else "none"
+    except ValueError:
+        return "unreadable"

@@ -6,13 +6,23 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography import x509
 
-from ansible_collections.podnet.cni.plugins.module_utils._kube.service_certificate import Pair, State, Wanted, plan
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.service_certificate import (
+    Pair,
+    State,
+    Wanted,
+    plan,
+    run,
+)
 
 NOW = datetime.datetime(2026, 11, 20, 10, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
@@ -82,3 +92,88 @@ def test_the_ca_is_exchanged_in_three_steps(reason: str) -> None:
     assert trusts(third.bundle(), third.leaf)
     assert not trusts(third.bundle(), first.leaf)
     assert plan(third, wanted, third.bundle(), now + DAY) == (third, [])
+
+
+def test_what_was_trusted_before_a_first_ca_stays_so_until_the_leaf_has_settled() -> None:
+    """As when the certificate was cert-manager's: its leaf is served until the kubelets have brought ours."""
+    foreign, _actions = plan(State(), WANTED, None, NOW - DAY)
+    state, actions = plan(State(leaf=foreign.leaf), WANTED, foreign.bundle(), NOW)
+    assert actions == ["make a CA", "issue a certificate"]
+    for leaf in (foreign.leaf, state.leaf):
+        assert trusts(state.bundle(), leaf)
+    assert plan(state, WANTED, state.bundle(), NOW + datetime.timedelta(seconds=599)) == (state, [])
+    later, actions = plan(state, WANTED, state.bundle(), NOW + DAY)
+    assert actions == ["forget the old CA"]
+    assert not trusts(later.bundle(), foreign.leaf)
+
+
+def test_the_old_ca_stays_while_the_leaf_is_lost() -> None:
+    first, _actions = plan(State(), WANTED, None, NOW)
+    state = replace(first, leaving=first.ca.certificate, leaf=Pair())
+    later, actions = plan(state, WANTED, state.bundle(), NOW + DAY)
+    assert actions == ["issue a certificate"]
+    assert later.leaving
+
+
+class Cluster:
+    """An API server with the Secrets of a namespace."""
+
+    def __init__(self, **secrets: dict[str, str]) -> None:
+        self.secrets = {f"judge-{name}": data for name, data in secrets.items()}
+
+    def get(self, path: str) -> dict[str, Any]:
+        name = path.rsplit("/", 1)[1]
+        if name not in self.secrets:
+            raise NotFound(path, status=404)
+        coded = {key: base64.b64encode(text.encode()).decode() for key, text in self.secrets[name].items()}
+        return {"metadata": {"name": name}, "data": coded}
+
+    def patch(self, path: str, body: dict[str, Any], _kind: str, **_more: Any) -> dict[str, Any]:
+        data = {key: base64.b64decode(text).decode() for key, text in body["data"].items()}
+        self.secrets[path.rsplit("/", 1)[1]] = data
+        return body
+
+
+OPTIONS = {
+    "namespace": "admission",
+    "service": "judge",
+    "secret": None,
+    "ca_secret": None,
+    "days": 365,
+    "renew_days": 90,
+    "ca_days": 1825,
+    "ca_renew_days": 450,
+    "ca_generation": 1,
+    "settle": 600.0,
+    "webhook_configuration": None,
+}
+
+
+def test_a_ca_without_its_key_is_replaced_and_trusted_for_a_while() -> None:
+    foreign, _actions = plan(State(), WANTED, None, NOW)
+    cluster: Any = Cluster(
+        ca={"ca.crt": foreign.ca.certificate, "tls.crt": foreign.ca.certificate, "tls.key": foreign.ca.key},
+        tls={"tls.crt": foreign.leaf.certificate, "tls.key": foreign.leaf.key},
+    )
+    result = run(cluster, OPTIONS, False)
+    assert result["actions"] == ["make a CA", "issue a certificate"]
+    assert trusts(result["ca_bundle"], foreign.leaf)
+    assert cluster.secrets["judge-ca"]["ca.key"]
+    assert run(cluster, OPTIONS, False)["actions"] == []
+
+
+@pytest.mark.parametrize("broken", ["certificate", "key", "pair"])
+def test_a_ca_that_cannot_be_read_is_named(broken: str) -> None:
+    one, other = (plan(State(), WANTED, None, NOW)[0].ca for _each in range(2))
+    data = {"ca.crt": one.certificate, "ca.key": one.key}
+    data.update({"certificate": {"ca.crt": "x"}, "key": {"ca.key": "x"}, "pair": {"ca.key": other.key}}[broken])
+    broken_cluster: Any = Cluster(ca=data)
+    with pytest.raises(InputError, match=r"Secret admission/judge-ca .* delete it to have a new CA made"):
+        run(broken_cluster, OPTIONS, False)
+
+
+def test_a_leaf_that_cannot_be_read_is_issued_anew() -> None:
+    cluster: Any = Cluster(tls={"tls.crt": "x", "tls.key": "y"})
+    result = run(cluster, OPTIONS, True)
+    assert result["diff"]["before"]["certificate"] == "unreadable"
+    assert "issue a certificate" in result["actions"]
