@@ -49,6 +49,7 @@ NAMESPACE = "bench"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 CREATORS = 8
+CONNECTIONS = (25, 100)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -241,8 +242,11 @@ def reloaded(server: Server, before: float) -> bool:
     return server.metric("certificate_reloads") > before
 
 
-def measure(title: str, load: Load, rate: int, seconds: float, half_way: Callable[[], None]) -> None:
-    """Run a load and print its line; the CPU is that of the server, when there is one for the whole time."""
+def measure(title: str, load: Load, rate: int, seconds: float, half_way: Callable[[], None]) -> int:
+    """Run a load and print its line; the CPU is that of the server, when there is one for the whole time.
+
+    Gives the number of reviews that failed.
+    """
     before = cpu(load.server.process)
     asyncio.run(load.run(rate, seconds, half_way))
     used = "-"
@@ -251,45 +255,56 @@ def measure(title: str, load: Load, rate: int, seconds: float, half_way: Callabl
     p50, p99, worst = (percentile(load.times, share) * 1e3 for share in (0.5, 0.99, 1.0))
     line = f"{title:<12}{rate:>9}{load.connections:>13}{p50:>9.1f}{p99:>9.1f}{worst:>9.1f}{load.errors:>8}{used:>15}"
     print(line, flush=True)
+    return load.errors
 
 
-def bench_server(kube: _kube.KubeServer, rates: list[int], seconds: float, directory: Path) -> None:
-    """The admission server without an API server before it: a certificate exchanged, and a rolling update."""
+def bench_server(kube: _kube.KubeServer, rates: list[int], seconds: float, directory: Path) -> int:
+    """The admission server without an API server before it: a certificate exchanged, and a rolling update.
+
+    Gives the number of reviews that failed.
+    """
+    errors = 0
     print(f"\nadmission server alone, {seconds:g} s each; half way the certificate is exchanged or all replicas are")
     columns = f"{'half way':<12}{'reviews/s':>9}{'connections':>13}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}{'errors':>8}"
     print(f"{columns}{'CPU ms/review':>15}")
     with ExitStack() as stack:
         server = Server(kube, directory / "alone", CONFIG.to_dict())
         stack.callback(server.stop)
-        for connections in (25, 100):
+        for connections in CONNECTIONS:
             for rate in rates:
                 before = server.metric("certificate_reloads")
                 load = Load(server, connections)
-                measure("certificate", load, rate, seconds, functools.partial(exchange, server))
+                errors += measure("certificate", load, rate, seconds, functools.partial(exchange, server))
                 until(functools.partial(reloaded, server, before), "the reload")
-    for rate in rates:
-        with ExitStack() as stack:
-            rolling(kube, rate, seconds, directory / f"rolling-{rate}", stack)
+    for connections in CONNECTIONS:
+        for rate in rates:
+            place = directory / f"rolling-{connections}-{rate}"
+            errors += rolling(kube, rate, connections, seconds, place)
+    return errors
 
 
-def rolling(kube: _kube.KubeServer, rate: int, seconds: float, directory: Path, stack: ExitStack) -> None:
-    """Two replicas behind a balancer; half way each is replaced by a new one, the new one first."""
+def rolling(kube: _kube.KubeServer, rate: int, connections: int, seconds: float, directory: Path) -> int:
+    """Two replicas behind a balancer; half way each is replaced by a new one, the new one first.
+
+    Gives the number of reviews that failed.
+    """
     directory.mkdir()
-    servers = [Server(kube, directory / "first", CONFIG.to_dict())]
-    stack.callback(stop, servers)
-    pair = ("--certificate", str(servers[0].certificate), "--key", str(servers[0].key))
-    servers.append(Server(kube, directory / "second", CONFIG.to_dict(), *pair))
-    balancer = stack.enter_context(Balancer([server.port for server in servers]))
+    with ExitStack() as stack:
+        servers = [Server(kube, directory / "first", CONFIG.to_dict())]
+        stack.callback(stop, servers)
+        pair = ("--certificate", str(servers[0].certificate), "--key", str(servers[0].key))
+        servers.append(Server(kube, directory / "second", CONFIG.to_dict(), *pair))
+        balancer = stack.enter_context(Balancer([server.port for server in servers]))
 
-    def replace() -> None:
-        for name in ("third", "fourth"):
-            servers.append(Server(kube, directory / name, CONFIG.to_dict(), *pair))
-            old = servers[len(servers) - 3]
-            balancer.use([server.port for server in servers[-2:]])
-            old.stop()
+        def replace() -> None:
+            for name in ("third", "fourth"):
+                servers.append(Server(kube, directory / name, CONFIG.to_dict(), *pair))
+                old = servers[len(servers) - 3]
+                balancer.use([server.port for server in servers[-2:]])
+                old.stop()
 
-    load = Load(servers[0], 25, balancer.port)
-    measure("replicas", load, rate, seconds, replace)
+        load = Load(servers[0], connections, balancer.port)
+        return measure("replicas", load, rate, seconds, replace)
 
 
 def stop(servers: list[Server]) -> None:
@@ -299,7 +314,7 @@ def stop(servers: list[Server]) -> None:
 
 
 def main() -> int:
-    """Run both parts."""
+    """Run both parts; a review that failed makes the exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pods", type=int, default=600)
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -308,9 +323,11 @@ def main() -> int:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the beginning, Python {sys.version.split()[0]}")
     with tempfile.TemporaryDirectory() as place, _kube.running() as kube:
         bench_pods(kube, options.pods, Path(place))
-        bench_server(kube, [int(rate) for rate in options.rates.split(",")], options.seconds, Path(place))
+        errors = bench_server(kube, [int(rate) for rate in options.rates.split(",")], options.seconds, Path(place))
     print(f"\nload {os.getloadavg()[0]:.1f} at the end")
-    return 0
+    if errors:
+        print(f"{errors} reviews failed: none may.", file=sys.stderr)
+    return 1 if errors else 0
 
 
 if __name__ == "__main__":
