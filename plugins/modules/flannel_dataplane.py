@@ -37,6 +37,8 @@ options:
   state:
     description:
       - V(present) makes the node part of the network, V(absent) removes what this module made for it.
+      - With V(absent), O(interface) names the link from which routes through peers' own addresses (backend V(host-gw))
+        are removed. Without it, and with the backend's option C(DirectRouting), they are removed from every link.
       - V(prepared) comes before the node's lease. It checks that the host could be programmed, and returns what its
         lease has to publish, RV(public_ip), RV(public_ipv6) and with backend V(wireguard) RV(public_key).
     type: str

@@ -67,6 +67,7 @@ class Route(NamedTuple):
     onlink: bool = False
     scope: int = SCOPE_UNIVERSE
     metric: int = 0
+    tos: int = 0
 
 
 class Neighbour(NamedTuple):
@@ -110,7 +111,9 @@ class DataPlane:
     `networks` are the overlay's ranges, one per enabled family: outside of them nothing is ever programmed
     or removed. `mtu` is what pods get (FLANNEL_MTU), which is not always the MTU of a link. `link_names` are
     the names that belong to this configuration even when the link is not wanted now (a family that was
-    switched off). `wireguard_public_key` is this node's own.
+    switched off). `wireguard_public_key` is this node's own. `own_subnets` are those of its lease, and `route_links`
+    the links over which peers are routed without a device of ours: the underlay, and with DirectRouting whatever
+    leads to a peer; None when they are not known.
     """
 
     backend: str
@@ -125,6 +128,8 @@ class DataPlane:
     wireguard_public_key: bytes = b""
     preshared_key: bytes | None = field(default=None, repr=False)
     link_names: tuple[str, ...] = ()
+    own_subnets: tuple[Prefix, ...] = ()
+    route_links: frozenset[str] | None = None
 
     def with_links(self, links: Sequence[Link], addresses: Sequence[Address]) -> DataPlane:
         """The same data plane with these links and addresses; the lists are shared with this one."""
@@ -164,6 +169,8 @@ def route_text(route: Route) -> str:
         words.append("scope link")
     if route.metric and not (len(route.destination) == 16 and route.metric == IPV6_DEFAULT_METRIC):
         words.append(f"metric {route.metric}")
+    if route.tos:
+        words.append(f"tos {route.tos:#04x}")
     if route.onlink:
         words.append("onlink")
     return " ".join(words)

@@ -36,7 +36,8 @@ class ObservedLink(NamedTuple):
 class ObservedRoute(NamedTuple):
     """A unicast route of the main table as the kernel holds it.
 
-    `exact` is false when it carries something that a Route cannot say (a preferred source, several next hops).
+    `exact` is false when it carries something that a Route cannot say: a preferred source, metrics like an MTU, or
+    several next hops. Of those of an IPv4 route the first stands for it, of IPv6 each is a route, as for deletion.
     """
 
     route: Route

@@ -13,7 +13,7 @@ resolve). An entry that is as it should be is in no operation, so traffic to tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     PROTOCOL_BOOT,
@@ -23,7 +23,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     FdbEntry,
     Link,
     Neighbour,
-    Prefix,
     Route,
     WireguardPeer,
     address_text,
@@ -310,7 +309,7 @@ def _plan_routes(plan: Plan, wanted: DataPlane, seen: Sequence[ObservedRoute], o
         new = replaceable.pop(_route_key(route), None)
         if new is not None and not _stands_in_the_way(route, new):
             plan.replaced.append(f"route {route_text(route)}")
-        elif new is not None or (item.exact and _is_ours(item, wanted.networks, own)):
+        elif new is not None or _is_ours(item, wanted, own):
             plan.remove_routes.append(route)
 
 
@@ -323,21 +322,39 @@ def _stands_in_the_way(old: Route, new: Route) -> bool:
     return new.onlink and len(new.destination) == 16 and old.link != new.link
 
 
-def _route_key(route: Route) -> tuple[bytes, int, int]:
-    return route.destination, route.prefixlen, route.metric
+def _route_key(route: Route) -> tuple[bytes, int, int, int]:
+    return route.destination, route.prefixlen, route.metric, route.tos
 
 
-def _is_ours(item: ObservedRoute, networks: Iterable[Prefix], own: set[str]) -> bool:
+def _is_ours(item: ObservedRoute, wanted: DataPlane, own: set[str]) -> bool:
     """Whether a route inside the network was made for a peer, now or under another backend."""
     route = item.route
     if item.protocol in (PROTOCOL_KERNEL, PROTOCOL_RA):
         return False
-    inside = [network for network in networks if contains(network, route.destination)]
+    inside = [network for network in wanted.networks if contains(network, route.destination)]
     if not inside or route.prefixlen < inside[0].length:
         return False
-    if route.link in own:
-        return True
-    return bool(route.gateway) and item.protocol == PROTOCOL_BOOT and route.prefixlen > inside[0].length
+    return route.link in own or (route.prefixlen > inside[0].length and _is_direct(item, wanted))
+
+
+def _is_direct(item: ObservedRoute, wanted: DataPlane) -> bool:
+    """Whether a route inside the network is like those of backend host-gw and the option DirectRouting.
+
+    They lead over the underlay through a peer's public IP, which is never inside the network, and never to a part of
+    this node's own subnet: such a route is an administrator's.
+    """
+    route = item.route
+    return (
+        item.exact
+        and item.protocol == PROTOCOL_BOOT
+        and not route.tos
+        and bool(route.gateway)
+        and (wanted.route_links is None or route.link in wanted.route_links)
+        and not any(contains(network, route.gateway) for network in wanted.networks)
+        and not any(
+            contains(subnet, route.destination) and route.prefixlen > subnet.length for subnet in wanted.own_subnets
+        )
+    )
 
 
 def _plan_neighbours(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:

@@ -104,7 +104,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
         outcome.note_missing(kernel.missing)
         private_key, public_key = _own_keys(host, request, own, outcome, check)
         if own is None or checked is None:
-            wanted = backends.nothing(request.config)
+            wanted = backends.nothing(request.config, request.interface)
         else:
             wanted = _wanted(kernel, request, own, checked.peers, outcome)
         wanted = replace(wanted, wireguard_public_key=public_key)

@@ -54,7 +54,7 @@ RT_TABLE_MAIN = 254
 RTN_UNICAST = 1
 RT_SCOPE_NOWHERE = 255
 RTNH_F_ONLINK = 4
-RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_MULTIPATH = 1, 4, 5, 6, 7, 9
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_PREFSRC, RTA_METRICS, RTA_MULTIPATH = 1, 4, 5, 6, 7, 8, 9
 RTA_TABLE, RTA_VIA = 15, 18
 NDA_DST, NDA_LLADDR, NDA_PORT, NDA_VNI = 1, 2, 6, 7
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -76,6 +76,8 @@ _NEIGHBOUR_HEADER = struct.Struct("=BBHiHBB")
 _ADDRESS_HEADER = struct.Struct("=BBBBI")
 _U32 = struct.Struct("=I")
 _I32 = struct.Struct("=i")
+# include/uapi/linux/rtnetlink.h struct rtnexthop: length with attributes, flags, weight, interface.
+_NEXT_HOP = struct.Struct("=HBBi")
 _route_structs: dict[tuple[int, bool, bool], struct.Struct] = {}
 _neighbour_structs = {
     4: struct.Struct("=IHHIIBBHiHBBHH4sHH6sxx"),
@@ -113,7 +115,7 @@ def encode_route(route: Route, index: int) -> bytes:
 
 
 def encode_route_deletion(route: Route, index: int) -> bytes:
-    """The message that removes exactly `route`: same destination, gateway, interface and metric."""
+    """The message that removes exactly `route`: same destination, gateway, interface, metric and TOS."""
     return _pack_route(RTM_DELROUTE, DELETE, route, index, (0, RT_SCOPE_NOWHERE, RTN_UNICAST, 0))
 
 
@@ -136,7 +138,7 @@ def _pack_route(kind: int, nl_flags: int, route: Route, index: int, traits: tupl
         AF_INET if size == 4 else AF_INET6,
         route.prefixlen,
         0,
-        0,
+        route.tos,
         RT_TABLE_MAIN,
         *traits,
         size + 4,
@@ -221,12 +223,13 @@ class RouteReader:
 
     def __call__(self, data: bytes, position: int, end: int) -> None:
         """Read one message whose body is data[position:end]."""
-        _family, length, _src, _tos, table, protocol, scope, kind, flags = _ROUTE_HEADER.unpack_from(data, position)
+        family, length, _src, tos, table, protocol, scope, kind, flags = _ROUTE_HEADER.unpack_from(data, position)
         if kind != RTN_UNICAST:
             return
         destination = gateway = b""
         index = metric = 0
         exact = True
+        hops: list[tuple[int, bytes, int]] = []
         position += _ROUTE_HEADER.size
         while position + 4 <= end:
             size, attribute = _ATTRIBUTE.unpack_from(data, position)
@@ -240,15 +243,38 @@ class RouteReader:
                 metric = _U32.unpack_from(data, position + 4)[0]
             elif attribute == RTA_TABLE:
                 table = _U32.unpack_from(data, position + 4)[0]
-            elif attribute in (RTA_PREFSRC, RTA_MULTIPATH, RTA_VIA):
+            elif attribute in (RTA_PREFSRC, RTA_METRICS, RTA_VIA):
                 exact = False
+            elif attribute == RTA_MULTIPATH:
+                exact = False
+                hops = _read_next_hops(data, position + 4, position + size)
             position += (size + 3) & ~3 or 4
         # A default route has no destination.
         if table != RT_TABLE_MAIN or not self.wanted(destination, length):
             return
-        name = self.names.get(index, "")
-        route = Route(destination, length, gateway, name, bool(flags & RTNH_F_ONLINK), scope, metric)
-        self.routes.append(ObservedRoute(route, protocol, exact))
+        # The kernel finds an IPv4 route by its first next hop, and keeps those of IPv6 as routes of their own.
+        for out, via, traits in (hops[:1] if family == AF_INET else hops) or ((index, gateway, flags),):
+            name = self.names.get(out, "")
+            route = Route(destination, length, via, name, bool(traits & RTNH_F_ONLINK), scope, metric, tos)
+            self.routes.append(ObservedRoute(route, protocol, exact))
+
+
+def _read_next_hops(data: bytes, position: int, end: int) -> list[tuple[int, bytes, int]]:
+    """Interface index, gateway and flags of each next hop in an RTA_MULTIPATH."""
+    hops = []
+    end = min(end, len(data))
+    while position + _NEXT_HOP.size <= end:
+        size, flags, _weight, index = _NEXT_HOP.unpack_from(data, position)
+        gateway = b""
+        attribute_at = position + _NEXT_HOP.size
+        while attribute_at + 4 <= min(position + size, end):
+            length, attribute = _ATTRIBUTE.unpack_from(data, attribute_at)
+            if attribute == RTA_GATEWAY:
+                gateway = data[attribute_at + 4 : attribute_at + length]
+            attribute_at += (length + 3) & ~3 or 4
+        hops.append((index, gateway, flags))
+        position += (size + 3) & ~3 or _NEXT_HOP.size
+    return hops
 
 
 class NeighbourReader:

@@ -69,6 +69,29 @@ DAMAGE = {
         ["ip route add 10.5.1.0/24 via 10.5.9.0 dev flannel.1 onlink"],
         "remove route 10.5.1.0/24 via 10.5.9.0 dev flannel.1 onlink",
     ),
+    "a dead node's route with metrics": (
+        ["ip route add 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink mtu 1000"],
+        "remove route 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink",
+    ),
+    "a dead node's route with a source": (
+        ["ip route add 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink src 198.18.0.1"],
+        "remove route 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink",
+    ),
+    "a dead node's route with two next hops": (
+        [
+            "ip route add 10.5.99.0/24 nexthop via 10.5.99.0 dev flannel.1 onlink "
+            "nexthop via 10.5.98.0 dev flannel.1 onlink"
+        ],
+        "remove route 10.5.99.0/24 via 10.5.99.0 dev flannel.1 onlink",
+    ),
+    "a route for one kind of traffic": (
+        ["ip route add tos 0x10 10.5.2.0/24 via 10.5.9.0 dev flannel.1 onlink"],
+        "remove route 10.5.2.0/24 via 10.5.9.0 dev flannel.1 tos 0x10 onlink",
+    ),
+    "a route that was given an MTU": (
+        ["ip route replace 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink mtu 1000"],
+        "set route 10.5.2.0/24 via 10.5.2.0 dev flannel.1 onlink",
+    ),
     "an old address": (["ip address add 10.5.77.0/32 dev flannel.1"], "remove address 10.5.77.0/32 dev flannel.1"),
     "address lost": (["ip address flush dev flannel.1 scope global"], "add address 10.5.1.0/32 dev flannel.1"),
     "another VNI": (
@@ -110,12 +133,48 @@ def test_one_run_repairs(host: Host, damage: str) -> None:
     assert host.module(**arguments)["actions"] == []
 
 
+def test_ipv6_routes_with_two_next_hops_go(host: Host) -> None:
+    arguments = options(1, [2], ipv6=True)
+    host.module(**arguments)
+    healthy = host.state()
+    hops = [f"nexthop via fd00:10:5:{hop}:: dev flannel-v6.1 onlink" for hop in (98, 99)]
+    host.shell(
+        f"ip -6 route add fd00:10:5:99::/64 {' '.join(hops)}",
+        f"ip -6 route replace fd00:10:5:2::/64 {' '.join(hops)}",
+    )
+    repaired = host.module(**arguments)
+    assert len([line for line in repaired["actions"] if line.startswith("remove route fd00:10:5:99::/64 via")]) == 2
+    assert host.state() == healthy
+    assert host.module(**arguments)["actions"] == []
+
+
+def test_leaving_by_name_of_the_link(host: Host) -> None:
+    arguments = options(1, [2], "host-gw")
+    host.module(**arguments)
+    host.shell(
+        "ip link add eth1 type veth peer name end1",
+        "ip link set eth1 up",
+        "ip address add 172.20.0.1/24 dev eth1",
+        "ip route add 10.5.200.0/24 via 172.20.0.9 dev eth1",
+    )
+    arguments.update(state="absent", interface="eth0")
+    assert host.module(**arguments)["actions"] == ["remove route 10.5.2.0/24 via 198.18.0.2 dev eth0"]
+    assert host.module(**arguments)["actions"] == []
+
+
 def test_strangers_are_left_alone(host: Host) -> None:
     arguments = options(1, [2])
     host.module(**arguments)
     host.shell(
+        "ip link add eth1 type veth peer name end1",
+        "ip link set eth1 up",
+        "ip address add 172.21.0.1/24 dev eth1",
+        "ip route add 10.5.200.0/24 via 172.21.0.9 dev eth1",
         "ip route add 192.168.7.0/24 dev flannel.1",
         "ip route add 10.5.1.0/24 dev eth0 scope link",
+        "ip route add 10.5.1.128/25 via 198.18.0.9",
+        "ip route add 10.5.1.64/26 via 10.5.1.5",
+        "ip route add 10.5.201.0/24 via 10.5.1.5",
         "ip route add blackhole 10.5.88.0/24",
         "ip route add 10.5.89.0/24 via 198.18.0.9 proto static",
         "ip route add 10.6.1.0/24 via 198.18.0.9",

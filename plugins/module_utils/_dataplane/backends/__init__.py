@@ -8,6 +8,7 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.backends import (
@@ -65,10 +66,20 @@ def build(
     only where `wants_route_lookups` says so.
     """
     check_supported(config)
-    return _BUILDERS[config.backend.type](config, own, peers, underlay, on_link)
+    plane = _BUILDERS[config.backend.type](config, own, peers, underlay, on_link)
+    direct = on_link.values() if wants_route_lookups(config) else ()
+    return replace(
+        plane,
+        own_subnets=tuple(side.subnet for side in (own.ipv4, own.ipv6) if side is not None),
+        route_links=frozenset((underlay.name, *direct)),
+    )
 
 
-def nothing(config: NetworkConfig) -> DataPlane:
-    """What the kernel should hold of this network when the node has left it: nothing."""
+def nothing(config: NetworkConfig, interface: str | None) -> DataPlane:
+    """What the kernel should hold of this network when the node has left it: nothing.
+
+    `interface` is the link under the overlay, where routes of peers may be, None when it is not known.
+    """
     names = _LINK_NAMES[config.backend.type](config) if config.backend.type in _LINK_NAMES else ()
-    return DataPlane(config.backend.type, 0, tuple(networks_of(config).values()), link_names=names)
+    links = frozenset((interface,)) if interface and not wants_route_lookups(config) else None
+    return DataPlane(config.backend.type, 0, tuple(networks_of(config).values()), link_names=names, route_links=links)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import Address, Link
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import Address, Link, Route
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed import (
     Observed,
     ObservedLink,
@@ -16,6 +16,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
     WireguardState,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import Plan
+
+
+def _key(route: Route) -> tuple[bytes, int, int, int]:
+    return route.destination, route.prefixlen, route.metric, route.tos
 
 
 @dataclass
@@ -27,7 +31,7 @@ class FakeKernel:
 
     links: dict[str, ObservedLink] = field(default_factory=dict)
     addresses: set[Address] = field(default_factory=set)
-    routes: dict[tuple[bytes, int, int], ObservedRoute] = field(default_factory=dict)
+    routes: dict[tuple[bytes, int, int, int], ObservedRoute] = field(default_factory=dict)
     neighbours: dict[tuple[str, bytes], ObservedNeighbour] = field(default_factory=dict)
     fdb: dict[tuple[str, bytes], ObservedNeighbour] = field(default_factory=dict)
     wireguard: dict[str, WireguardState] = field(default_factory=dict)
@@ -37,7 +41,7 @@ class FakeKernel:
 
     def put_route(self, item: ObservedRoute) -> None:
         """Hold a route instead of the one with the same key."""
-        self.routes[item.route.destination, item.route.prefixlen, item.route.metric] = item
+        self.routes[_key(item.route)] = item
 
     def observe(self) -> Observed:
         """What a plan is made from."""
@@ -63,7 +67,7 @@ class FakeKernel:
         self._apply_wireguard(plan)
         for route in plan.remove_routes:
             self.touched.append(route)
-            assert self.routes.pop((route.destination, route.prefixlen, route.metric)).route == route
+            assert self.routes.pop(_key(route)).route == route
         for neighbour in plan.remove_neighbours:
             self.touched.append(neighbour)
             del self.neighbours[neighbour.link, neighbour.address]
@@ -112,6 +116,6 @@ class FakeKernel:
                 # The kernel would ask the network for the gateway's MAC.
                 assert (route.link, route.gateway) in self.neighbours
             if route.onlink and len(route.destination) == 16:
-                old = self.routes.get((route.destination, route.prefixlen, route.metric))
+                old = self.routes.get(_key(route))
                 assert old is None or old.route.link == route.link, "the real kernel refuses this"
             self.put_route(ObservedRoute(route))

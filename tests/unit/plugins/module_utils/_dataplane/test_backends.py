@@ -202,7 +202,7 @@ def test_backends_that_need_a_daemon(backend: str) -> None:
 
 
 def test_nothing_still_knows_what_is_ours() -> None:
-    plane = backends.nothing(config(ipv6=True))
+    plane = backends.nothing(config(ipv6=True), None)
     assert texts(plane) == []
     assert plane.link_names == ("flannel.1", "flannel-v6.1")
     assert len(plane.networks) == 2

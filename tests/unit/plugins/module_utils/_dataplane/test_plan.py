@@ -112,7 +112,7 @@ def test_damage_is_repaired_and_nothing_else_touched(wanted: DataPlane, data: st
         kernel.neighbours[key] = kernel.neighbours[key]._replace(state=2)
     converge(kernel, wanted)
     routes = [entry for entry in kernel.touched if isinstance(entry, Route)]
-    assert {(route.destination, route.prefixlen, route.metric) for route in routes} == lost
+    assert {(route.destination, route.prefixlen, route.metric, route.tos) for route in routes} == lost
     assert {(entry.link, entry.mac) for entry in kernel.touched if isinstance(entry, FdbEntry)} == moved
     assert {(entry.link, entry.address) for entry in kernel.touched if isinstance(entry, Neighbour)} == forgotten
 
@@ -151,6 +151,62 @@ def test_only_routes_inside_the_network_are_touched(wanted: DataPlane, foreign: 
         if item.protocol == 2 and item.route in steps.remove_routes:
             # Only one that stands in the way of the wanted one itself.
             assert any(route.destination == item.route.destination for route in wanted.routes)
+    replaced = {(route.destination, route.prefixlen) for route in wanted.routes}
+    for route in steps.remove_routes:
+        assert route.link != "cni0" or (route.destination, route.prefixlen) in replaced
+
+
+LEFT_ALONE = {
+    "over a link that is not the underlay": Route(b"\x0a\x05\xc8\0", 24, b"\xac\x14\0\x09", "eth1"),
+    "to a part of our own pods": Route(b"\x0a\x05\x01\x80", 25, b"\xc6\x12\0\x09", "eth0"),
+    "through a pod": Route(b"\x0a\x05\xc8\0", 24, b"\x0a\x05\x01\x09", "eth0"),
+    "for one kind of traffic": Route(b"\x0a\x05\xc8\0", 24, b"\xc6\x12\0\x09", "eth0", tos=16),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_ALONE)
+@pytest.mark.parametrize("network", [config(), config("host-gw"), config("vxlan", DirectRouting=True)])
+def test_an_administrators_routes_stay(what: str, network: NetworkConfig) -> None:
+    kernel = FakeKernel()
+    wanted = build(network, [2, 3], ON_LINK)
+    converge(kernel, wanted)
+    kernel.put_route(ObservedRoute(LEFT_ALONE[what]))
+    assert not plan.make(wanted, kernel.observe())
+
+
+def test_routes_of_peers_that_are_gone_go_from_every_link_that_leads_to_one() -> None:
+    kernel = FakeKernel()
+    stale = [
+        Route(b"\x0a\x05\xc8\0", 24, b"\xc6\x12\0\xc8", "eth0"),
+        Route(b"\x0a\x05\xc9\0", 24, b"\xac\x14\0\xc9", "eth1"),
+    ]
+    for route in stale:
+        kernel.put_route(ObservedRoute(route))
+    assert plan.make(build(config("host-gw"), []), kernel.observe()).remove_routes == stale[:1]
+    direct = build(config(DirectRouting=True), [2], {b"\xc6\x12\0\x02": "eth1"})
+    assert plan.make(direct, kernel.observe()).remove_routes == stale
+
+
+@pytest.mark.parametrize(("interface", "gone"), [("eth0", 1), ("eth1", 1), (None, 2)])
+def test_leaving_takes_routes_from_the_link_that_is_named(interface: str | None, gone: int) -> None:
+    kernel = FakeKernel()
+    for number, name in ((1, "eth0"), (2, "eth1")):
+        kernel.put_route(ObservedRoute(Route(bytes([10, 5, number, 0]), 24, b"\xc6\x12\0\x09", name)))
+    steps = plan.make(backends.nothing(config("host-gw"), interface), kernel.observe())
+    assert len(steps.remove_routes) == gone
+    assert {route.link for route in steps.remove_routes} <= ({interface} if interface else {"eth0", "eth1"})
+    assert len(plan.make(backends.nothing(config(DirectRouting=True), interface), kernel.observe()).remove_routes) == 2
+
+
+def test_an_inexact_route_on_our_own_link_goes() -> None:
+    kernel = FakeKernel()
+    wanted = build(config(), [2])
+    converge(kernel, wanted)
+    stale = Route(b"\x0a\x05\x09\0", 24, b"\x0a\x05\x09\0", "flannel.1", True)
+    kernel.put_route(ObservedRoute(stale, exact=False))
+    assert converge(kernel, wanted).remove_routes == [stale]
+    kernel.put_route(ObservedRoute(stale._replace(link="eth0", gateway=b"\xc6\x12\0\x09"), exact=False))
+    assert not plan.make(wanted, kernel.observe())
 
 
 def careless_peer(random: Random) -> dict[str, Any]:
@@ -366,6 +422,7 @@ def test_texts() -> None:
     assert route_text(Route(b"\x0a\x05\x02\0", 24, b"", "flannel-wg", False, 253)) == (
         "10.5.2.0/24 dev flannel-wg scope link"
     )
+    assert route_text(Route(b"\x0a\x05\x02\0", 24, b"", "eth0", tos=8)) == "10.5.2.0/24 dev eth0 tos 0x08"
     assert route_text(Route(bytes(16), 0, b"", "eth0", False, 0, 7)) == "::/0 dev eth0 metric 7"
     assert contains(Prefix(b"\x0a\x05\0\0", 16), b"\x0a\x05\xff\xff")
     assert not contains(Prefix(b"\x0a\x05\0\0", 16), bytes(16))

@@ -45,6 +45,7 @@ def routes(draw: st.DrawFn) -> Route:
         draw(st.booleans()),
         draw(st.sampled_from([0, 253])),
         draw(st.integers(0, 2**32 - 1)),
+        draw(st.integers(0, 255)),
     )
 
 
@@ -83,6 +84,7 @@ def test_routes_are_encoded_as_pyroute2_does(route: Route, index: int, deletion:
         {
             "family": family,
             "dst_len": route.prefixlen,
+            "tos": route.tos,
             "table": 254,
             "proto": 0 if deletion else 3,
             "scope": 255 if deletion else route.scope,
