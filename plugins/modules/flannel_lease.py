@@ -19,6 +19,7 @@ description:
     free one.
   - Leases are written in transactions that fail when anybody else changed a lease meanwhile. They are then decided
     anew, so that controllers and flannelds which run at the same time never hand out one subnet twice.
+  - What the store holds under its prefix and nobody can read is a warning; M(podnet.cni.flannel_lease_info) lists more.
   - Run it once for all nodes, with C(delegate_to) and C(run_once), instead of once for each.
 author:
   - podnet.cni contributors (@podnet-cni)
@@ -319,7 +320,7 @@ def main() -> None:
     )
     module.no_log_values.update(tasks.option_secrets(module.params))
     try:
-        result = tasks.lease(module.params, check_mode=module.check_mode, diff=module._diff)
+        result = tasks.lease(module.params, module.warn, check_mode=module.check_mode, diff=module._diff)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

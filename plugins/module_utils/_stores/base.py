@@ -145,7 +145,12 @@ Want = Callable[[Decision, Optional[Lease]], Lease]
 
 
 class LeaseStore(ABC):
-    """Where the leases of one flannel network live. Every method may raise StoreError."""
+    """Where the leases of one flannel network live. Every method may raise StoreError.
+
+    ``problems`` is what the last list of leases found wrong with keys or Nodes: nothing that stops anybody.
+    """
+
+    problems: tuple[Problem, ...] = ()
 
     @abstractmethod
     def read_config(self) -> StoredConfig | None:

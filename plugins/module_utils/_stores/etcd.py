@@ -127,7 +127,8 @@ class EtcdStore(LeaseStore):
         if ttl:
             left = self.remaining(entries)
             entries = [replace(entry, lease=replace(entry.lease, ttl=left.get(entry.handle))) for entry in entries]
-        return Listing(tuple(entries), tuple(problems), revision, tuple(blocked))
+        self.problems = tuple(problems)
+        return Listing(tuple(entries), self.problems, revision, tuple(blocked))
 
     def acquire(
         self,

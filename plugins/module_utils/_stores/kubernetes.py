@@ -128,7 +128,8 @@ class KubernetesStore(LeaseStore):
             entries.extend([entry] if entry else [])
             blocked.extend([taken] if taken else [])
             problems.extend([problem] if problem else [])
-        return Listing(tuple(entries), tuple(problems), _number(found.resource_version), tuple(blocked))
+        self.problems = tuple(problems)
+        return Listing(tuple(entries), self.problems, _number(found.resource_version), tuple(blocked))
 
     def read_node(self, node: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
         """Return (lease, blocked subnets, problem) of a Node; any of them may be None."""

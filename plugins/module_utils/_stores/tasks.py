@@ -55,14 +55,16 @@ def option_secrets(params: Mapping[str, Any]) -> set[str]:
     return auth.secrets(params["kubeconfig"]) | set(_network_config.secret_texts(params["network_config"]))
 
 
-def lease(params: Mapping[str, Any], *, check_mode: bool, diff: bool) -> dict[str, Any]:
-    """Return the result of module flannel_lease."""
+def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
+    """Return the result of module flannel_lease; *warn* is told what the store holds that cannot be read."""
     nodes = _nodes.parse_nodes(params["nodes"])
     ttl = _ttl(params["ttl"])
     store = _store(params)
     if params["state"] == "absent":
         match = _kubernetes.matcher(nodes) if isinstance(store, KubernetesStore) else _nodes.matcher(nodes)
-        return _release(store, nodes, match, check_mode=check_mode, diff=diff)
+        result = _release(store, nodes, match, check_mode=check_mode, diff=diff)
+        _warn(store.problems, warn)
+        return result
     stored = (_planned_config(params, store) if check_mode else None) or store.require_config()
     config = stored.usable()
     _nodes.check_backend(config, nodes)
@@ -75,6 +77,7 @@ def lease(params: Mapping[str, Any], *, check_mode: bool, diff: bool) -> dict[st
         seed=params["seed"],
         dry_run=check_mode,
     )
+    _warn(store.problems, warn)
     written = [one for one in granted if one.done != UNCHANGED]
     released = [gone for one in granted for gone in one.released]
     before = [one.before for one in written if one.before is not None] + released
@@ -124,10 +127,14 @@ def read_store(params: Mapping[str, Any], warn: Callable[[str], None]) -> tuple[
     """Return (network config, all readable leases, where they are); *warn* is told what cannot be read."""
     store = _store(params)
     listing = store.list_leases()
-    for problem in listing.problems:
-        warn(f"{problem.message}; {problem.remedy}")
+    _warn(listing.problems, warn)
     where = store.client.target.label if isinstance(store, KubernetesStore) else store.client.options.prefix
     return store.require_config().usable(), listing.leases, f"leases of {where}"
+
+
+def _warn(problems: Iterable[Problem], warn: Callable[[str], None]) -> None:
+    for problem in problems:
+        warn(f"{problem.message}; {problem.remedy}")
 
 
 def network(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool) -> dict[str, Any]:

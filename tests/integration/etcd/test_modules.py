@@ -450,6 +450,8 @@ class TestInfo:
         lab.etcd.put(f"{lab.prefix}/subnets/10.244.0.64-26", "{")
         done = lab.module("flannel_lease", nodes=[node(1), node(2)])
         assert {lease["subnet"] for lease in done["leases"]} == {"10.244.0.128/26", "10.244.0.192/26"}
+        for tail in ("garbage' is no subnet key", "10.244.0.64-26' has a value that is no lease"):
+            assert tail in str(done["warnings"])
         full = lab.module("flannel_lease", nodes=[node(3)])
         assert "no free /26" in full["msg"]
         cleared = lab.module("flannel_lease", state="absent", nodes=[{"name": "bad", "subnet": "10.244.0.64/26"}])
