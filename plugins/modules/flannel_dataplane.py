@@ -108,6 +108,7 @@ options:
   subnet_file:
     description:
       - The file that tells the CNI plugin C(flannel) about this node. Empty writes none.
+      - With O(state=prepared) it is only read.
     type: str
     default: /run/flannel/subnet.env
   restore_dir:
@@ -244,6 +245,16 @@ public_ip:
   sample: 198.18.0.1
 public_ipv6:
   description: The IPv6 address by which peers can reach the host, null without one.
+  returned: success and O(state=prepared)
+  type: str
+  sample: null
+previous_subnet:
+  description: The IPv4 subnet that O(subnet_file) names, for a new lease; null without one.
+  returned: success and O(state=prepared)
+  type: str
+  sample: 10.244.19.0/24
+previous_ipv6_subnet:
+  description: The IPv6 subnet that O(subnet_file) names, null without one.
   returned: success and O(state=prepared)
   type: str
   sample: null

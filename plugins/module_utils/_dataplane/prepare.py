@@ -10,9 +10,12 @@ A lease is seen by every peer at once, so whatever would keep the host from prog
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
-from ansible_collections.podnet.cni.plugins.module_utils import _restore
+from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file, _restore, _subnet_env
 from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, check_capable
@@ -35,6 +38,7 @@ class Question:
     interface: str | None
     wireguard_key_file: str
     restore_dir: str
+    subnet_file: str
     lock_timeout: float
 
 
@@ -62,9 +66,24 @@ def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
         given = next((packed for packed in question.public_ips if len(packed) == length), b"")
         address = given or usable_address(underlay, length)
         outcome.facts[name] = to_text(address) if address else None
+    outcome.facts.update(_previous(question.subnet_file))
     if kind == "wireguard":
         _make_key(host, question, outcome, check)
     return outcome
+
+
+def _previous(subnet_file: str) -> dict[str, Any]:
+    """The subnets that the host had, by the subnet file that is there: no more than a wish, so a bad one is none."""
+    text = (_atomic_file.observe(subnet_file).text if subnet_file else None) or ""
+    found = _subnet_env.parse(text)
+    facts: dict[str, Any] = {"previous_subnet": None, "previous_ipv6_subnet": None}
+    for fact, variable, kind in (
+        ("previous_subnet", "FLANNEL_SUBNET", IPv4Network),
+        ("previous_ipv6_subnet", "FLANNEL_IPV6_SUBNET", IPv6Network),
+    ):
+        with contextlib.suppress(ValueError):
+            facts[fact] = str(kind(found.get(variable, ""), strict=False))
+    return facts
 
 
 def _make_key(host: str, question: Question, outcome: Outcome, check: bool) -> None:

@@ -68,6 +68,7 @@ def question(params: Mapping[str, Any]) -> Question:
         interface=params["interface"] or None,
         wireguard_key_file=params["wireguard_key_file"],
         restore_dir=params["restore_dir"] or "",
+        subnet_file=params["subnet_file"] or "",
         lock_timeout=params["lock_timeout"],
     )
 

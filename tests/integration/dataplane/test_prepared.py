@@ -62,6 +62,26 @@ def test_a_host_without_a_default_route_has_to_name_its_link(host: Host) -> None
     assert prepared(host, interface="eth0")["public_ip"] == host.public_ip
 
 
+@pytest.mark.parametrize(
+    ("text", "subnets"),
+    [
+        ("FLANNEL_SUBNET=10.5.7.1/24\nFLANNEL_IPV6_SUBNET=fd00:10:5:7::1/64\n", ("10.5.7.0/24", "fd00:10:5:7::/64")),
+        ("FLANNEL_SUBNET=10.5.7.1/24\n", ("10.5.7.0/24", None)),
+        ("FLANNEL_SUBNET=nonsense\nFLANNEL_MTU\n", (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_the_subnet_it_had_is_told(
+    host: Host, tmp_path: Path, text: str | None, subnets: tuple[str | None, str | None]
+) -> None:
+    path = tmp_path / "subnet.env"
+    if text is not None:
+        path.write_text(text, encoding="ascii")
+    found = prepared(host, subnet_file=str(path))
+    assert (found["previous_subnet"], found["previous_ipv6_subnet"]) == subnets
+    assert (path.read_text(encoding="ascii") if path.exists() else None) == text
+
+
 class PowerlessHost(Host):
     """The same host for a root that may not change the network."""
 

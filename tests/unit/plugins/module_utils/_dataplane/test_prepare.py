@@ -44,7 +44,7 @@ def no_program(command: Sequence[str], _text: str | None) -> tuple[int, str, str
 
 
 def question(key_file: Path, restore_dir: str = "") -> Question:
-    return Question(config("wireguard"), (), None, str(key_file), restore_dir, 5.0)
+    return Question(config("wireguard"), (), None, str(key_file), restore_dir, "", 5.0)
 
 
 @pytest.fixture(autouse=True)
