@@ -33,6 +33,8 @@ attributes:
       - Divides the nodes and has the server try the change of the template.
   diff_mode:
     support: full
+    details:
+      - Preshared keys in O(config_data) are shown as hashes.
   idempotent:
     support: full
   platform:
@@ -374,7 +376,7 @@ from typing import Mapping, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, Unreachable
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import driver, options
@@ -386,6 +388,7 @@ def main() -> None:
         argument_spec={**auth.ARGUMENT_SPEC, **options.ARGUMENT_SPEC}, supports_check_mode=True, no_log=True
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
+    module.no_log_values.update(hiding.config_secrets(module.params["config_data"]))
 
     def command(words: Sequence[str], environment: Mapping[str, str]) -> str:
         timeout = module.params["command_timeout"]

@@ -35,7 +35,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Values of Secrets are shown as hashes.
+      - Values of Secrets are shown as hashes, and so are flannel's preshared keys in ConfigMaps.
   idempotent:
     support: full
   platform:
@@ -77,6 +77,7 @@ options:
     description:
       - Whether to wait until Deployments, StatefulSets and DaemonSets of the list are rolled out, and until deleted
         objects are gone.
+      - With the update strategy C(OnDelete) nobody replaces pods, so old ones are not waited for.
     type: bool
     default: false
   wait_timeout:
@@ -181,7 +182,7 @@ objects:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import applier, auth, objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube import applier, auth, hiding, objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
 
@@ -203,12 +204,14 @@ def main() -> None:
         no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
-    module.no_log_values.update(objects.secrets(module.params["definitions"]))
+    module.no_log_values.update(hiding.secrets(module.params["definitions"]))
     try:
         with KubeClient.from_options(module.params) as client:
             result = applier.run(client, module.params, module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -75,6 +75,7 @@ options:
   rollouts:
     description:
       - Workloads of which all pods have to be of the newest template and available.
+      - With the update strategy C(OnDelete) nobody replaces pods. Old ones are not waited for then, but warned about.
     type: list
     elements: dict
     default: []
@@ -184,6 +185,8 @@ def main() -> None:
             result = wait.run(client, module.params, module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -28,7 +28,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import (
     find,
     plan_absent,
     plan_present,
-    without_noise,
+    shown,
 )
 
 DEFINITIONS = "CustomResourceDefinitions"
@@ -50,7 +50,8 @@ class Applier:
     """Carries out a plan; C(timeout) bounds every wait, in seconds.
 
     After C(patience) seconds of one wait, Paused is raised; None waits to the end. C(resume) maps what an earlier run
-    was waiting for to the seconds it had waited. C(done) holds the steps that were carried out.
+    was waiting for to the seconds it had waited. C(done) holds the steps that were carried out, C(remarks) what is
+    not awaited though one would think so.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Applier:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.done: list[Step] = []
+        self.remarks: list[str] = []
         self._client = client
         self._resources = Resources(client)
         self._timeout = timeout
@@ -147,7 +149,10 @@ class Applier:
         return f"{identity} is not gone{held}"
 
     def _not_rolled_out(self, identity: Identity, path: str) -> str:
-        lacking = rollout.missing(self._client.get(path))
+        item = self._client.get(path)
+        lacking, old = rollout.missing(item), rollout.outdated(item)
+        if old and not lacking:
+            self.remarks.append(f"{identity}: {old}")
         return f"{identity} is not rolled out: {lacking}" if lacking else ""
 
     def _wait(self, what: str, look: Callable[[], str], advice: str) -> None:
@@ -184,23 +189,24 @@ def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict
             applier.wait(steps)
     except Paused as pause:
         progress = {"text": f"waiting for {pause.lacking}", "resume": {pause.what: pause.waited}}
-        return {**_result(applier.done), "finished": False, "progress": progress}
-    return _result(steps)
+        return {**_result(applier.done, applier.remarks), "finished": False, "progress": progress}
+    return _result(steps, applier.remarks)
 
 
-def _result(steps: Sequence[Step]) -> dict[str, Any]:
+def _result(steps: Sequence[Step], remarks: Sequence[str] = ()) -> dict[str, Any]:
     changes = [step for step in steps if step.action]
     return {
         "changed": bool(changes),
         "finished": True,
+        "warnings": list(remarks),
         "actions": [f"{step.action} {step.identity}" for step in changes],
         "objects": [step.to_dict() for step in steps],
         "diff": [
             {
                 "before_header": str(step.identity),
                 "after_header": str(step.identity),
-                "before": without_noise(step.before) if step.before else {},
-                "after": without_noise(step.after) if step.after else {},
+                "before": shown(step.before) if step.before else {},
+                "after": shown(step.after) if step.after else {},
             }
             for step in changes
         ],

@@ -11,12 +11,11 @@ What the server does with an apply patch is https://kubernetes.io/docs/reference
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, order
+from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, hiding, order
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 
@@ -154,30 +153,15 @@ def identify(definitions: Sequence[Any]) -> list[tuple[Identity, Mapping[str, An
 
 
 def without_noise(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what the server adds to it; secrets are replaced by a hash of theirs."""
-    shown = {key: value for key, value in item.items() if key != "status"}
-    shown["metadata"] = {key: value for key, value in (item.get("metadata") or {}).items() if key not in _NOISE}
-    if item.get("kind") == "Secret":
-        for name in ("data", "stringData"):
-            if isinstance(item.get(name), Mapping):
-                shown[name] = {key: _hidden(str(value)) for key, value in item[name].items()}
-    return shown
+    """An object without what the server adds to it."""
+    kept = {key: value for key, value in item.items() if key != "status"}
+    kept["metadata"] = {key: value for key, value in (item.get("metadata") or {}).items() if key not in _NOISE}
+    return kept
 
 
-def secrets(definitions: Sequence[Any]) -> set[str]:
-    """The values of Secrets in a list of objects, whatever else is wrong with the list."""
-    found = set()
-    for item in definitions:
-        if isinstance(item, Mapping):
-            found |= secrets(item["items"] if isinstance(item.get("items"), list) else [])
-            for name in ("data", "stringData"):
-                if item.get("kind") == "Secret" and isinstance(item.get(name), Mapping):
-                    found |= {str(value) for value in item[name].values() if value}
-    return found
-
-
-def _hidden(value: str) -> str:
-    return "sha256:" + hashlib.sha256(value.encode()).hexdigest()[:12]
+def shown(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as a diff shows it: without noise, and with hashes instead of secrets."""
+    return hiding.masked(without_noise(item))
 
 
 def _owned(item: Mapping[str, Any]) -> Any:

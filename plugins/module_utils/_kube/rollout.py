@@ -38,7 +38,7 @@ def missing(item: Mapping[str, Any]) -> str:
         replicas = spec.get("replicas")
         wanted, updated = 1 if replicas is None else int(replicas), "updatedReplicas"
         good = "readyReplicas" if item.get("kind") == "StatefulSet" else "availableReplicas"
-    if count(updated) < wanted:
+    if count(updated) < wanted and not _on_delete(item):
         return f"{count(updated)} of {wanted} pods are of its newest template"
     if count(good) < wanted:
         return f"{count(good)} of {wanted} pods are {'ready' if good == 'readyReplicas' else 'available'}"
@@ -78,6 +78,26 @@ def _share(value: Any, total: int, *, up: bool) -> int:
         return int(text)
     product = int(text[:-1]) * total
     return -(-product // 100) if up else product // 100
+
+
+def outdated(item: Mapping[str, Any]) -> str:
+    """What a DaemonSet leaves to its owner: pods of an older template under the update strategy OnDelete.
+
+    Nobody but who deletes those pods replaces them (https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/).
+    """
+    status = item.get("status") or {}
+    wanted, updated = (int(status.get(name) or 0) for name in ("desiredNumberScheduled", "updatedNumberScheduled"))
+    if item.get("kind") != "DaemonSet" or not _on_delete(item) or updated >= wanted:
+        return ""
+    return (
+        f"{wanted - updated} of {wanted} pods are of an older template and stay so, because the update strategy is "
+        "OnDelete. Restart them wave by wave with daemonset_rollout (role flannel: flannel_rollout)."
+    )
+
+
+def _on_delete(item: Mapping[str, Any]) -> bool:
+    """Whether its controller never replaces a pod; for a DaemonSet and a StatefulSet."""
+    return ((item.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
 
 
 def pod_problem(pod: Mapping[str, Any]) -> str:

@@ -67,9 +67,10 @@ class Missing:
         return f"{self.object}: {self.problem}"
 
 
-def look(client: KubeClient, params: Obj) -> list[Missing]:
+def look(client: KubeClient, params: Obj, remarks: list[str]) -> list[Missing]:
     """Everything that is missing now, in the order in which a cluster starts.
 
+    What is not missing and yet not as one would think is added to C(remarks).
     Nothing but the API server itself is asked for while that is not ready. Raises InputError and KubeError, for what
     waiting does not mend, like a right that is missing.
     """
@@ -79,7 +80,7 @@ def look(client: KubeClient, params: Obj) -> list[Missing]:
         if not found:
             found += _definitions(client, params["crds"])
             found += _nodes(client, params, networks)
-            found += _workloads(client, params["rollouts"], params["explain"])
+            found += _workloads(client, params["rollouts"], params["explain"], remarks)
     except Unreachable as error:
         found = [Missing(f"API server {client.target.label}", str(error))]
     return found
@@ -182,7 +183,8 @@ def describe(missing: Sequence[Missing]) -> str:
 def run(client: KubeClient, params: Obj, check_mode: bool) -> dict[str, Any]:
     """The module kube_wait: one look. Raises InputError and KubeError, also for what waiting cannot mend."""
     check(params)
-    missing = look(client, params)
+    remarks: list[str] = []
+    missing = look(client, params, remarks)
     hopeless = [item for item in missing if item.final]
     if hopeless and not check_mode:
         raise InputError(
@@ -193,10 +195,11 @@ def run(client: KubeClient, params: Obj, check_mode: bool) -> dict[str, Any]:
         "missing": [{"object": item.object, "problem": item.problem} for item in missing],
         "finished": check_mode or not missing,
         "progress": {"text": describe(missing)},
+        "warnings": [] if missing else remarks,
     }
 
 
-def _workloads(client: KubeClient, wanted: Sequence[Obj], explain: bool) -> Iterator[Missing]:
+def _workloads(client: KubeClient, wanted: Sequence[Obj], explain: bool, remarks: list[str]) -> Iterator[Missing]:
     for item in wanted:
         where = f"{item['kind']} {item['namespace']}/{item['name']}"
         path = f"/apis/apps/v1/namespaces/{item['namespace']}/{item['kind'].lower()}s/{item['name']}"
@@ -205,6 +208,9 @@ def _workloads(client: KubeClient, wanted: Sequence[Obj], explain: bool) -> Iter
             problem = rollout.missing(found)
         except NotFound:
             found, problem = {}, "it does not exist"
+        old = rollout.outdated(found)
+        if old:
+            remarks.append(f"{where}: {old}")
         if problem:
             yield Missing(where, problem)
         if problem and found and explain:

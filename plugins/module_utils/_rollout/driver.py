@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates, pods, target, waves
 from ansible_collections.podnet.cni.plugins.module_utils._rollout.back import Back
@@ -100,10 +101,10 @@ class Step:
         tried, restart = self.daemons.try_template(self.params, live, bool(config))
         changes = tried["spec"]["template"] != live["spec"]["template"]
         self.out.diff = {
-            "before": {"template": live["spec"]["template"], "config": config},
+            "before": {"template": live["spec"]["template"], "config": hiding.masked_config(config)},
             "after": {
                 "template": tried["spec"]["template"],
-                "config": {key: self.params["config_data"][key] for key in config},
+                "config": hiding.masked_config({key: self.params["config_data"][key] for key in config}),
             },
         }
         revisions = self.daemons.revisions(live)

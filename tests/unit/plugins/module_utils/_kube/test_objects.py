@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube import hiding, objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import rolled_out
 
@@ -46,11 +49,11 @@ def test_what_is_shown_hides_secrets_and_the_servers_own_fields() -> None:
         "data": {"key": "dmFsdWU="},
         "status": {"x": 1},
     }
-    shown = objects.without_noise(item)
+    shown = objects.shown(item)
     assert shown["metadata"] == {"name": "a", "labels": {"b": "c"}}
     assert "status" not in shown
     assert shown["data"]["key"].startswith("sha256:")
-    assert objects.secrets([{"items": [item]}, None, "text"]) == {"dmFsdWU="}
+    assert hiding.secrets([{"items": [item]}, None, "text"]) == {"dmFsdWU="}
 
 
 class OneNamespace:
@@ -93,6 +96,43 @@ def test_a_namespace_has_to_carry_the_label_it_is_known_by() -> None:
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}
     with pytest.raises(InputError, match="Namespace n has no label made-by"):
         objects.check_label([MAP, space], "made-by")
+
+
+PSK = "bWluZSBpcyBhIGtleSBvZiAzMiBieXRlcywgcmVhbGx5IQ=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"Network": "10.0.0.0/8", "Backend": {"Type": "wireguard", "PSK": PSK}}, indent=2),
+        json.dumps({"Backend": {"psk": PSK}}),
+        '{"Backend": {"PSK": "' + PSK + '"}, oops',
+        json.dumps({"data": {"net-conf.json": json.dumps({"Backend": {"PSK": PSK}})}}),
+    ],
+)
+def test_preshared_keys_in_configmaps_are_hidden(text: str) -> None:
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps({"data": {"net-conf.json": text}})}
+    item = {**MAP, "metadata": {"name": "a", "annotations": notes}, "data": {"net-conf.json": text, "other": "kept"}}
+    assert PSK in hiding.secrets([{"items": [item]}])
+    shown = objects.shown(item)
+    assert PSK not in json.dumps(shown)
+    assert shown["data"]["net-conf.json"].count("sha256:") == 1
+    assert shown["data"]["other"] == "kept"
+    other = {**item, "data": {"net-conf.json": text.replace(PSK, PSK[:-4] + "PQ==")}}
+    assert objects.shown(other)["data"] != shown["data"], "a change of the key still shows"
+
+
+@given(st.text(min_size=1))
+def test_a_key_of_any_letters_is_hidden(key: str) -> None:
+    text = json.dumps({"Backend": {"PSK": f"<{key}>"}})
+    assert f"<{key}>" in hiding.config_secrets({"net-conf.json": text})
+    assert json.dumps(f"<{key}>")[1:-1] not in hiding.masked_config({"net-conf.json": text})["net-conf.json"]
+
+
+def test_a_copy_of_a_secret_is_hidden() -> None:
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"key":"dmFsdWU="}}'}
+    item = {"kind": "Secret", "metadata": {"name": "a", "annotations": notes}, "data": {"key": "dmFsdWU="}}
+    assert "dmFsdWU=" not in json.dumps(objects.shown(item))
 
 
 DONE = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}

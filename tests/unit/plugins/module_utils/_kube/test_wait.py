@@ -197,3 +197,19 @@ def test_a_phase_stays_as_given(kinds: list[str]) -> None:
         (order.phase(identity.kind), int(identity.name)) for identity, _item in objects.ordered(items, objects.START)
     ]
     assert names == sorted(names)
+
+
+@pytest.mark.parametrize("kind", ["DaemonSet", "StatefulSet"])
+def test_on_delete_waits_for_no_replacement(kind: str) -> None:
+    """With this strategy nobody replaces pods, so waiting for it would never end."""
+    status = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 1, "numberAvailable": 3}
+    status.update({"updatedReplicas": 1, "readyReplicas": 3, "replicas": 3})
+    item = {"kind": kind, "metadata": {"generation": 2}, "spec": {"replicas": 3}, "status": status}
+    assert rollout.missing(item)
+    assert rollout.outdated(item) == ""
+    item["spec"] = {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}
+    assert rollout.missing(item) == ""
+    item["status"] = {**status, "numberAvailable": 2, "readyReplicas": 2}
+    assert rollout.missing(item).startswith("2 of 3 pods are")
+    remark = rollout.outdated(item)
+    assert ("2 of 3 pods are of an older template" in remark) == (kind == "DaemonSet")
