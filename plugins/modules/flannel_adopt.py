@@ -13,7 +13,10 @@ short_description: Decide how flannel gets into a cluster, and make room for it
 description:
   - Finds the network that a cluster has, as the lookup P(podnet.cni.flannel#lookup) does, and decides what installing
     flannel means there. That is a new installation, an upgrade in place, a replacement or a move.
-  - Refuses where another network carries the pods, where flannel is installed twice, where the network would change.
+  - Refuses where another network carries the pods, where flannel is installed twice, where the network would change,
+    and where DaemonSets may not be listed in all namespaces.
+  - Where flannel has lost its DaemonSet, as after a run that was interrupted, its place is that of its pods, or of the
+    account in the ClusterRoleBinding C(flannel) if its ConfigMap is there.
   - With O(prepare=true) it does what has to come before the objects are applied. It deletes a DaemonSet whose selector
     cannot be kept, and takes over the fields that another installer wrote, so that they do not stay behind.
   - The role C(podnet.cni.flannel) uses it.
@@ -62,6 +65,32 @@ options:
       - Whether ranges, backend or what identifies its packets may change, although that interrupts the network.
     type: bool
     default: false
+  network_policy:
+    description:
+      - Whether what is applied next brings the sidecar kube-network-policies. Without it the module refuses to drop the
+        one that M(podnet.cni.flannel_network_policy) added.
+    type: bool
+    default: false
+  purpose:
+    description:
+      - What is to be done. With V(remove) the module says where flannel is and refuses what is somebody else's.
+    type: str
+    choices: [install, remove]
+    default: install
+  allow_foreign:
+    description:
+      - Whether O(purpose=remove) may be about a flannel that neither this collection nor a Helm release made,
+        whichever O(install_method) names.
+    type: bool
+    default: false
+  rollout:
+    description:
+      - What a rollout of M(podnet.cni.daemonset_rollout) means that is going on or was interrupted. With V(refuse) the
+        module fails. With V(resume) it fails only while somebody holds the Lease, because the next task goes on with
+        the rollout. With V(ignore) it is not looked for.
+    type: str
+    choices: [refuse, resume, ignore]
+    default: refuse
   prepare:
     description:
       - Whether to make room. Otherwise the module only reads.
@@ -96,7 +125,7 @@ RETURN = r"""
 action:
   description:
     - What installing means. V(install) where there is no flannel; V(upgrade) in place; V(replace) when the DaemonSet
-      has to be made anew; V(move) when that is in another namespace.
+      has to be made anew; V(move) when that is in another namespace. V(remove) with O(purpose=remove).
   returned: success
   type: str
   sample: upgrade
@@ -119,11 +148,22 @@ release:
   type: str
   sample: flannel
 leftovers:
-  description: Objects of the former installation that nothing uses once the new one is applied.
+  description:
+    - Objects of the former installation that nothing uses once the new one is applied. With O(purpose=remove) its
+      further DaemonSets.
   returned: success
   type: list
   elements: dict
   sample: []
+rules:
+  description: Rules of the ClusterRole C(flannel) as they are; empty where it is not there or may not be read.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - apiGroups: ['']
+      resources: [nodes]
+      verbs: [get, list, watch]
 interruptions:
   description: Changes of the network that were allowed, each with what it breaks.
   returned: success
@@ -158,6 +198,10 @@ def main() -> None:
             "install_method": {"type": "str", "choices": list(adoption.METHODS), "default": "manifest"},
             "adopt": {"type": "str", "choices": list(adoption.POLICIES), "default": "in_place"},
             "allow_network_change": {"type": "bool", "default": False},
+            "network_policy": {"type": "bool", "default": False},
+            "purpose": {"type": "str", "choices": ["install", "remove"], "default": "install"},
+            "allow_foreign": {"type": "bool", "default": False},
+            "rollout": {"type": "str", "choices": ["refuse", "resume", "ignore"], "default": "refuse"},
             "prepare": {"type": "bool", "default": False},
             "wait_timeout": {"type": "float", "default": 120.0},
         },

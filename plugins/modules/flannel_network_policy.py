@@ -124,9 +124,10 @@ options:
 notes:
   - Changing the DaemonSet restarts flannel's pods by its update strategy. With the strategy C(OnDelete) nothing happens
     until M(podnet.cni.daemonset_rollout) rolls it out, wave by wave.
-  - Needs get for DaemonSets and what P(podnet.cni.flannel#lookup) needs, patch for the DaemonSet, and get, list,
-    create, patch, delete and bind for ClusterRoles and ClusterRoleBindings. Whoever creates a role needs its rights
-    as well.
+  - Refuses a DaemonSet whose rollout by M(podnet.cni.daemonset_rollout) is going on or was interrupted.
+  - Needs get for DaemonSets and for Leases in their namespace, what P(podnet.cni.flannel#lookup) needs, patch for the
+    DaemonSet, and get, list, create, patch, delete and bind for ClusterRoles and ClusterRoleBindings. Whoever creates
+    a role needs its rights as well.
   - Policies that no one enforced so far begin to act.
 seealso:
   - module: podnet.cni.network_policy_host_info

@@ -14,16 +14,19 @@ flannel v0.28.9 Documentation/running.md.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._manifests import architectures, loose_config
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar.plan import RESTORE as SIDECAR
 
 INSTALL = "install"
 UPGRADE = "upgrade"
 REPLACE = "replace"
 MOVE = "move"
+REMOVE = "remove"
 POLICIES = ("in_place", "replace", "never")
 METHODS = ("manifest", "helm")
 # What the templates put on their pods, and what they select by when nothing else is there.
@@ -32,7 +35,11 @@ SELECTOR = {"matchLabels": {"app": "flannel"}}
 
 _CARRIES_NO_PODS = ("policy", "chained", "meta", "leftover")
 _HARMLESS = ("flannel", "generic", "unknown")
+_RELEASE = "meta.helm.sh/release-name"
+_IDENTIFYING = ("VNI", "Port", "GBP", "ListenPort", "ListenPortV6", "Mode")
+_NOT_ALL_SEEN = "DaemonSets of all namespaces may not be listed."
 _ALL_NODES = "until every flanneld has restarted, nodes with the old and with the new setting do not reach each other"
+_KEY_CHANGE = f"the preshared key: {_ALL_NODES}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,27 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Remains:
+    """A flannel whose DaemonSet is gone: where it was, its ConfigMap and the pods that go on without an owner."""
+
+    namespace: str
+    service_account: str
+    configmap: Mapping[str, Any] | None = None
+    pods: Sequence[Mapping[str, Any]] = ()
+
+    def place(self, new: Place) -> Place:
+        """Where it was, with the names of a new installation as far as its own are not known."""
+        makers = {str((pod.get("metadata") or {}).get("generateName") or "").rstrip("-") for pod in self.pods}
+        return replace(
+            new,
+            namespace=self.namespace,
+            daemonset=(makers.pop() if len(makers) == 1 else "") or new.daemonset,
+            configmap=str(((self.configmap or {}).get("metadata") or {}).get("name") or new.configmap),
+            service_account=self.service_account or new.service_account,
+        )
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What the role is asked for."""
 
@@ -56,15 +84,23 @@ class Wanted:
     method: str = "manifest"
     policy: str = "in_place"
     allow_network_change: bool = False
+    network_policy: bool = False
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the cluster has: discovery records, and of the flannel among them the DaemonSets and its ConfigMap."""
+    """What the cluster has: discovery records, and of the flannel among them the DaemonSets and its ConfigMap.
+
+    ``remains`` is what is left of a flannel without a DaemonSet, ``announced`` the backends in the Node annotations
+    where none is seen. ``all_seen`` is false when DaemonSets may not be listed in all namespaces.
+    """
 
     records: Sequence[Mapping[str, Any]] = ()
     daemonsets: Sequence[Mapping[str, Any]] = ()
     configmap: Mapping[str, Any] | None = None
+    remains: Remains | None = None
+    announced: Sequence[str] = ()
+    all_seen: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,9 +125,11 @@ class Decision:
 
 def decide(wanted: Wanted, found: Found, manager: str) -> Decision:
     """Decide; ``manager`` is the name under which our writes are recorded. Raises ConflictError with the reason."""
+    found = _of_linux(found)
     _refuse_others(found)
     if not found.daemonsets:
-        return Decision(INSTALL, wanted.place)
+        return _install(wanted, found)
+    architectures.check(found.daemonsets)
     main = found.daemonsets[0]
     where = _where(main)
     if wanted.policy == "never" and not is_ours(main, manager):
@@ -99,19 +137,132 @@ def decide(wanted: Wanted, found: Found, manager: str) -> Decision:
             f"flannel is installed already: DaemonSet {where}, which this role did not make. Adopt it with "
             "flannel_adopt in_place or replace, or remove it."
         )
-    changes, warnings = network_changes(found.configmap, wanted.network_config)
+    changes, warnings = _changes(wanted, found.configmap, where)
+    decision = _how(wanted, found, manager, changes, warnings)
+    return replace(decision, warnings=[*decision.warnings, *_sidecar(wanted, found, decision)])
+
+
+def _of_linux(found: Found) -> Found:
+    """Without the DaemonSets for Windows, which the role neither makes nor replaces."""
+    return replace(found, daemonsets=[item for item in found.daemonsets if not architectures.of_windows(item)])
+
+
+def _changes(wanted: Wanted, configmap: Mapping[str, Any] | None, where: str) -> tuple[list[str], list[str]]:
+    changes, warnings = network_changes(configmap, wanted.network_config)
     if changes and not wanted.allow_network_change:
         raise ConflictError(
             f"The network of {where} would change: " + "; ".join(changes) + ". Set the variables to what the cluster "
             "has, or plan an interruption and set flannel_allow_network_change."
         )
-    return _how(wanted, found, manager, changes, warnings)
+    return changes, warnings
+
+
+def _install(wanted: Wanted, found: Found) -> Decision:
+    """Without a DaemonSet: in the place of an installation that lost it, so that its pods are adopted."""
+    warnings = list(_announced(wanted, found.announced))
+    remains = found.remains
+    if remains is None or (not remains.pods and wanted.policy == "replace"):
+        return Decision(INSTALL, wanted.place, warnings=warnings)
+    place = remains.place(wanted.place)
+    if wanted.policy == "replace":
+        place = wanted.place
+    elif wanted.method == "helm":
+        place = Place(namespace=remains.namespace)
+    strangers = [pod for pod in remains.pods if not _taken_in(pod, place)]
+    if strangers:
+        names = ", ".join(sorted(map(_where, strangers)))
+        raise ConflictError(
+            f"flanneld runs in pods without a DaemonSet, which a new one in namespace {place.namespace} would not "
+            f"adopt: {names}. A second flanneld on the same nodes breaks the network. Delete those pods, or run again "
+            "with the settings of the run that was interrupted."
+        )
+    changes, more = _changes(wanted, remains.configmap, f"the flannel that was in namespace {place.namespace}")
+    left = "its pods are adopted" if remains.pods else "none of its pods is left"
+    warnings.append(
+        f"flannel in namespace {place.namespace} has lost its DaemonSet, which is made anew there; {left}. When that "
+        "installation was given up, delete its ConfigMap and the ClusterRoleBinding flannel first."
+    )
+    return Decision(REPLACE, place, changes=changes, warnings=warnings + more)
+
+
+def _taken_in(pod: Mapping[str, Any], place: Place) -> bool:
+    """Whether a DaemonSet in that place adopts a pod that nothing owns."""
+    metadata = pod.get("metadata") or {}
+    return metadata.get("namespace") == place.namespace and matches(place.selector, metadata.get("labels") or {})
+
+
+def _announced(wanted: Wanted, backends: Sequence[str]) -> Iterator[str]:
+    if not backends:
+        return
+    new = _network_config.parse(wanted.network_config, check_ranges=False).backend.type
+    other = [backend for backend in backends if backend not in ("", new)]
+    differs = f", with backend {', '.join(other)} instead of {new}" if other else ""
+    yield (
+        f"Nodes say that flanneld runs on them{differs}, but no DaemonSet does it. It may run as a service of the "
+        "hosts: stop it there before its node gets a pod. Annotations of a flannel that was removed say the same."
+    )
+
+
+def _sidecar(wanted: Wanted, found: Found, decision: Decision) -> Iterator[str]:
+    """Refuse to drop the sidecar that the module flannel_network_policy added, and with it all enforcement."""
+    added = [item for item in found.daemonsets if SIDECAR in _annotations(item)]
+    # What a Helm chart does not name, an upgrade of its release leaves in the pod template.
+    if not added or (wanted.method == "helm" and decision.action == UPGRADE):
+        return
+    where = _where(added[0])
+    if not wanted.network_policy:
+        raise ConflictError(
+            f"DaemonSet {where} has the sidecar of the module flannel_network_policy, which would be removed, so that "
+            "network policies stop acting. Set flannel_netpol_enabled to have the role run the sidecar, or remove it "
+            "before, with flannel_network_policy and state absent."
+        )
+    yield (
+        f"The sidecar that flannel_network_policy added to DaemonSet {where} becomes the role's, with the role's "
+        "arguments. flannel_network_policy with state absent removes the ClusterRole that is not needed any more."
+    )
+
+
+def decide_removal(wanted: Wanted, found: Found, manager: str, *, allow_foreign: bool = False) -> Decision:
+    """Where the flannel is that is to be removed. Raises ConflictError for one that is somebody else's.
+
+    ``leftovers`` are further DaemonSets of it.
+    """
+    found = _of_linux(found)
+    _refuse_twice(found)
+    if not found.all_seen:
+        raise ConflictError(f"{_NOT_ALL_SEEN} Give the rights to list DaemonSets, then run again.")
+    if not found.daemonsets:
+        canal = [item for item in found.records if item["plugin"] == "canal"]
+        if canal:
+            raise ConflictError(
+                f"There is no flannel here but the one of Canal in namespace {canal[0]['namespace']}, whose pods use "
+                "the same ClusterRole. Remove it with the role canal."
+            )
+        return Decision(REMOVE, found.remains.place(wanted.place) if found.remains else wanted.place)
+    main = found.daemonsets[0]
+    release = str(_annotations(main).get(_RELEASE) or "")
+    ours = bool(release) if wanted.method == "helm" else not release and is_ours(main, manager)
+    if not ours and not allow_foreign:
+        who = f"belongs to the Helm release {release}" if release else "was not made by this role and method"
+        raise ConflictError(
+            f"flannel is not removed: DaemonSet {_where(main)} {who}. Remove it the way it was installed, or set "
+            "flannel_uninstall_foreign."
+        )
+    if not allow_foreign:
+        architectures.check(found.daemonsets)
+    place = _same_place(replace(wanted, method="manifest"), found)
+    place = replace(place, daemonset=str(main["metadata"]["name"]))
+    others = [
+        {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": name, "namespace": place.namespace}}
+        for name in (str(item["metadata"]["name"]) for item in found.daemonsets[1:])
+    ]
+    return Decision(REMOVE, place, leftovers=others, release=release)
 
 
 def _how(wanted: Wanted, found: Found, manager: str, changes: Sequence[str], warnings: list[str]) -> Decision:
     main = found.daemonsets[0]
     ours = is_ours(main, manager)
-    release = str(_annotations(main).get("meta.helm.sh/release-name") or "")
+    release = str(_annotations(main).get(_RELEASE) or "")
     # Helm leaves fields alone that its last release did not set. A manifest sets args, the chart only command.
     keeps = bool(release and not _writes_template(main, manager))
     takes_over = False
@@ -229,11 +380,11 @@ def _refuse_others(found: Found) -> None:
             f"{other['plugin']} in namespace {other['namespace'] or '-'} carries the pods of this cluster. Two "
             "networks under the same pods break both: remove it first, or leave flannel out."
         )
-    places = sorted({str(item["metadata"]["namespace"]) for item in found.daemonsets})
-    if len(places) > 1:
+    _refuse_twice(found)
+    if found.daemonsets and not found.all_seen:
         raise ConflictError(
-            f"flannel is installed more than once, in the namespaces {', '.join(places)}. They share links, files and "
-            "the ClusterRoleBinding: delete the DaemonSets of all but one, then run again."
+            f"{_NOT_ALL_SEEN} Another network, or a second flannel beside DaemonSet {_where(found.daemonsets[0])}, "
+            "could be overlooked. Give the rights to list DaemonSets, then run again."
         )
     unknown = [item for item in found.records if item["plugin"] == "unknown"]
     if unknown and not found.daemonsets:
@@ -243,21 +394,38 @@ def _refuse_others(found: Found) -> None:
         )
 
 
+def _refuse_twice(found: Found) -> None:
+    places = sorted({str(item["metadata"]["namespace"]) for item in found.daemonsets})
+    if len(places) > 1:
+        raise ConflictError(
+            f"flannel is installed more than once, in the namespaces {', '.join(places)}. They share links, files and "
+            "the ClusterRoleBinding: delete the DaemonSets of all but one, then run again."
+        )
+
+
 def network_changes(configmap: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Changes of the network that interrupt it, each with what breaks, and what is only worth a warning."""
     text = ((configmap or {}).get("data") or {}).get("net-conf.json")
     if text is None:
-        return [], ["The network config of the installation could not be read, so it was not compared."]
+        return ["its network config cannot be read, so what would change is not known"], []
+    new = _network_config.parse(wanted, check_ranges=False)
     try:
         old = _network_config.parse(text, check_ranges=False)
     except PodnetError as error:
-        return [], [f"The network config of the installation is not valid and is replaced: {error}"]
-    new = _network_config.parse(wanted, check_ranges=False)
+        return _changes_of_invalid(str(text), new, str(error))
+    changes, warnings = _range_changes((old.network, old.ipv6_network), new)
+    if old.backend.type != new.backend.type:
+        changes.append(_backend_change(old.backend.type, new))
+    else:
+        changes += _option_changes(old.backend, new.backend)
+    if old.enable_nftables != new.enable_nftables:
+        warnings.append("EnableNFTables changes: each node's rules are rewritten when its flanneld restarts.")
+    return changes, warnings
+
+
+def _range_changes(old: tuple[Any, Any], new: _network_config.NetworkConfig) -> tuple[list[str], list[str]]:
     changes, warnings = [], []
-    for name, before, after in (
-        ("Network", old.network, new.network),
-        ("IPv6Network", old.ipv6_network, new.ipv6_network),
-    ):
+    for name, before, after in zip(("Network", "IPv6Network"), old, (new.network, new.ipv6_network)):
         if before == after:
             continue
         if before is not None and after is not None and _contains(after, before):
@@ -269,30 +437,46 @@ def network_changes(configmap: Mapping[str, Any] | None, wanted: Mapping[str, An
                 f"{name} {before or 'none'} -> {after or 'none'}: flanneld exits on every node whose podCIDR is not in "
                 "the new range, and running pods keep their old addresses"
             )
-    if old.backend.type != new.backend.type:
-        changes.append(
-            f"backend {old.backend.type} -> {new.backend.type}: {_ALL_NODES}, and old links and routes stay there"
-        )
+    return changes, warnings
+
+
+def _backend_change(before: str, new: _network_config.NetworkConfig) -> str:
+    return f"backend {before} -> {new.backend.type}: {_ALL_NODES}, and old links and routes stay there"
+
+
+def _changes_of_invalid(text: str, new: _network_config.NetworkConfig, error: str) -> tuple[list[str], list[str]]:
+    """The same for a network config that this collection refuses, although an older flanneld may run with it."""
+    try:
+        old = loose_config.read(text)
+    except ValueError:
+        return [f"its network config cannot be compared, because it is not valid: {error}"], []
+    changes, warnings = _range_changes((old.network, old.ipv6_network), new)
+    if old.backend != new.backend.type:
+        changes.append(_backend_change(old.backend, new))
     else:
-        changes += _option_changes(old.backend, new.backend)
-    if old.enable_nftables != new.enable_nftables:
-        warnings.append("EnableNFTables changes: each node's rules are rewritten when its flanneld restarts.")
+        for name in _IDENTIFYING:
+            before, after = old.options.get(name.lower()), new.backend.options.get(name)
+            if before is not None and str(before) != str(after):
+                changes.append(f"{name} {before} -> {after}: {_ALL_NODES}")
+        if str(old.options.get("psk") or "") != str(new.backend.options.get("PSK") or ""):
+            changes.append(_KEY_CHANGE)
+    warnings.append(f"The network config of the installation is not valid and is replaced: {error}")
     return changes, warnings
 
 
 def _option_changes(old: _network_config.Backend, new: _network_config.Backend) -> list[str]:
     changes = []
-    for name in ("VNI", "Port", "GBP", "ListenPort", "ListenPortV6", "Mode"):
+    for name in _IDENTIFYING:
         before, after = old.options.get(name), new.options.get(name)
         if before != after:
             changes.append(f"{name} {before} -> {after}: {_ALL_NODES}")
     if old.options.get("PSK") != new.options.get("PSK"):
-        changes.append(f"the preshared key: {_ALL_NODES}")
+        changes.append(_KEY_CHANGE)
     return changes
 
 
 def _contains(outer: Any, inner: Any) -> bool:
-    return bool(outer.version == inner.version and inner.subnet_of(outer))
+    return not isinstance(inner, str) and bool(outer.version == inner.version and inner.subnet_of(outer))
 
 
 def _leftovers(

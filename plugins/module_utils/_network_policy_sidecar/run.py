@@ -20,6 +20,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient, update_with_retry
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import objects, plan, versions
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import lock
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
@@ -43,13 +44,16 @@ class Change:
 def reconcile(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """The module's result. Everything is planned, and tried by the server, before the first write.
 
-    Raises InputError, ConflictError and KubeError. When a write fails, the message says which ones went before.
+    Raises InputError, ConflictError (also for a DaemonSet that a rollout is at) and KubeError. When a write fails, the
+    message says which ones went before.
     """
     present = params["state"] == "present"
     if present:
         objects.arguments(params)
         plan.check_resources(params["resources"])
     found = _daemonsets(client, params)
+    for item in found:
+        lock.check(client, item["metadata"]["namespace"], item["metadata"]["name"])
     changes: list[Change] = []
     warnings = versions.warnings(params["version"]) if present else []
     for item in found:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration.etcd._lab import run_module
 from ansible_collections.podnet.cni.tests.integration.flannel_role.conftest import Cluster
 
 pytestmark = pytest.mark.kube
@@ -150,6 +151,43 @@ def test_older_flannel_is_upgraded_in_place(cluster: Cluster, selector: dict[str
     mark = cluster.server.audit_mark()
     assert cluster.run().changed == 0
     assert cluster.writes(mark) == []
+
+
+def test_what_was_adopted_is_removed_where_it_is(cluster: Cluster) -> None:
+    cluster.server.apply(*installed("net-x", name="our-flannel"))
+    mark = cluster.server.audit_mark()
+    assert cluster.run("uninstall").failed_with("DaemonSet net-x/our-flannel was not made by this role")
+    assert cluster.writes(mark) == []
+    assert cluster.run().code == 0
+    assert cluster.run("uninstall").changed == 1
+    assert cluster.daemonset("net-x", "our-flannel") is None
+    assert cluster.get("/api/v1/namespaces/net-x/configmaps/kube-flannel-cfg") is None
+    assert cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/flannel") is None
+    kept = cluster.get("/api/v1/namespaces/net-x")
+    assert kept is not None and "deletionTimestamp" not in kept["metadata"]
+    cluster.server.apply(*installed("net-y"))
+    assert cluster.run("uninstall", uninstall_foreign=True).changed == 1
+    assert cluster.daemonset("net-y") is None
+
+
+def test_the_sidecar_of_the_module_is_not_dropped(cluster: Cluster) -> None:
+    def module(**options: Any) -> None:
+        done = run_module("flannel_network_policy", {"kubeconfig": str(cluster.server.admin), **options})
+        assert not done.get("failed"), done
+
+    assert cluster.run().changed == 1
+    module()
+    mark = cluster.server.audit_mark()
+    assert cluster.run().failed_with("Set flannel_netpol_enabled to have the role run the sidecar")
+    assert cluster.writes(mark) == []
+    assert cluster.run("wanted").failed_with("Set flannel_netpol_enabled"), "what the role upgrade asks"
+    assert list(containers(cluster.daemonset())) == ["kube-flannel", "kube-network-policies"]
+    module(state="absent")
+    assert cluster.run().code == 0
+    module()
+    assert cluster.run(netpol_enabled=True).code == 0
+    taken = containers(cluster.daemonset())["kube-network-policies"]
+    assert taken["command"][0] == "/bin/netpol" and "args" not in taken
 
 
 def test_helm_release_without_the_label_is_taken_over(cluster: Cluster) -> None:

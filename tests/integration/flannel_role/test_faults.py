@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.podnet.cni.tests.integration import _kube
 from ansible_collections.podnet.cni.tests.integration.flannel_role.conftest import Cluster
+from ansible_collections.podnet.cni.tests.integration.flannel_role.test_cluster import installed
 
 pytestmark = pytest.mark.kube
 
@@ -76,6 +77,40 @@ def test_a_webhook_that_does_not_answer_stops_everything(cluster: Cluster) -> No
     assert cluster.writes(mark) == [], "an object that is refused is found out before any is written"
     cluster.server.api("DELETE", "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/gone")
     assert_finished(cluster)
+
+
+def test_a_daemonset_that_cannot_be_made_anew_is_not_deleted(cluster: Cluster) -> None:
+    expressions = [{"key": "generation", "operator": "In", "values": ["old"]}]
+    items = installed("kube-system", selector={"name": "old"}, labels={"generation": "old"}, expressions=expressions)
+    cluster.server.apply(*items, ABSENT_WEBHOOK)
+    before = cluster.daemonset("kube-system")
+    assert before is not None
+    assert cluster.run().failed_with("gone.example.com")
+    after = cluster.daemonset("kube-system")
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("pods", [True, False])
+def test_a_run_that_is_cut_off_after_the_deletion_is_finished_in_the_same_place(cluster: Cluster, pods: bool) -> None:
+    cluster.server.apply(*installed("kube-system", name="our-flannel"))
+    assert cluster.run().code == 0
+    old = cluster.daemonset("kube-system", "our-flannel")
+    assert old is not None
+    if pods:
+        template = old["spec"]["template"]
+        metadata = {"generateName": "our-flannel-", "labels": template["metadata"]["labels"]}
+        left = {"metadata": metadata, "spec": {**template["spec"], "nodeName": "n1"}}
+        cluster.server.api("POST", "/api/v1/namespaces/kube-system/pods", left)
+    cluster.server.api("DELETE", "/apis/apps/v1/namespaces/kube-system/daemonsets/our-flannel")
+    done = cluster.run()
+    assert done.code == 0, done.output
+    assert "has lost its DaemonSet" in " ".join(done.output.split())
+    listed = cluster.server.api("GET", "/apis/apps/v1/daemonsets")["items"]
+    name = "our-flannel" if pods else "kube-flannel-ds"
+    assert [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in listed] == [("kube-system", name)]
+    assert cluster.get("/api/v1/namespaces/kube-flannel") is None
+    assert cluster.run().changed == 0
 
 
 def test_a_user_without_the_right_to_one_object(cluster: Cluster) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -203,3 +204,18 @@ def test_server_that_restarts_meanwhile() -> None:
         assert "cannot connect" in run(server)["msg"]
         server.start_apiserver()
         assert run(server)["actions"] == [f"create ClusterRole {ROLE}"]
+
+
+def test_a_rollout_that_has_not_ended_keeps_the_module_out(flannel: _kube.KubeServer) -> None:
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+    metadata = {"name": f"podnet-rollout-{NAME}", "annotations": {"podnet.cni/rollout-state": "{}"}}
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    spec = {"holderIdentity": "ops:1", "leaseDurationSeconds": 600, "renewTime": now}
+    flannel.api("POST", leases, {"metadata": metadata, "spec": spec})
+    for check in (True, False):
+        assert "is being rolled out by ops:1" in run(flannel, check=check)["msg"]
+    released = {"spec": {"holderIdentity": None, "renewTime": None}}
+    flannel.api("PATCH", f"{leases}/podnet-rollout-{NAME}", released, "application/merge-patch+json")
+    assert "take it back with daemonset_rollout" in run(flannel, state="absent")["msg"]
+    flannel.api("DELETE", f"{leases}/podnet-rollout-{NAME}")
+    assert run(flannel)["changed"]

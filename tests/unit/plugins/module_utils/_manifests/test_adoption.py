@@ -29,6 +29,7 @@ def daemonset(
     manager: str = "kubectl",
     annotations: dict[str, str] | None = None,
     name: str = "kube-flannel-ds",
+    pod: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     entry = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {}}}
     return {
@@ -40,7 +41,7 @@ def daemonset(
         },
         "spec": {
             "selector": selector or {"matchLabels": {"app": "flannel"}},
-            "template": {"metadata": {"labels": labels or {"app": "flannel"}}, "spec": {}},
+            "template": {"metadata": {"labels": labels or {"app": "flannel"}}, "spec": pod or {}},
         },
     }
 
@@ -115,9 +116,124 @@ def test_pods_stay_only_where_the_new_daemonset_adopts_them(labels: dict[str, st
 
 def test_daemonsets_of_several_architectures_become_one() -> None:
     names = ["kube-flannel-ds-amd64", "kube-flannel-ds-arm64"]
-    decision = decide(*(daemonset("kube-system", name=name) for name in names))
+    one = {"nodeSelector": {"beta.kubernetes.io/arch": "amd64"}}
+    terms = [
+        {
+            "matchExpressions": [
+                {"key": "kubernetes.io/os", "operator": "In", "values": ["linux"]},
+                {"key": "kubernetes.io/arch", "operator": "In", "values": [arch]},
+            ]
+        }
+        for arch in ("arm64", "arm")
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    pods = [one, {"affinity": {"nodeAffinity": required}}]
+    decision = decide(*(daemonset("kube-system", name=name, pod=pod) for name, pod in zip(names, pods, strict=True)))
     assert (decision.action, list(decision.remove)) == ("replace", names)
     assert (decision.place.namespace, decision.place.daemonset) == ("kube-system", "kube-flannel-ds")
+
+
+def test_two_daemonsets_that_share_nodes_are_not_one_flannel() -> None:
+    selectors: list[dict[str, str]] = [{}, {"kubernetes.io/arch": "amd64"}]
+    pair = [daemonset(name=f"f{n}", pod={"nodeSelector": each}) for n, each in enumerate(selectors)]
+    with pytest.raises(ConflictError, match="kube-flannel/f0 and kube-flannel/f1 both run flannel"):
+        decide(*pair)
+
+
+def test_the_daemonset_of_windows_nodes_is_left_alone() -> None:
+    windows = daemonset(name="windows", pod={"nodeSelector": {"kubernetes.io/os": "windows"}})
+    decision = decide(windows, daemonset())
+    assert (decision.action, decision.place.daemonset, list(decision.remove)) == ("upgrade", "kube-flannel-ds", [])
+
+
+def orphan(name: str = "kube-flannel-ds-x7", namespace: str = "kube-system", **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "generateName": "kube-flannel-ds-"}
+    return {"metadata": {**metadata, "labels": labels or {"app": "flannel"}}}
+
+
+def after_loss(remains: adoption.Remains, **wanted: Any) -> adoption.Decision:
+    found = adoption.Found([record("generic")], remains=remains)
+    return adoption.decide(adoption.Wanted(adoption.Place(), CONFIG, **wanted), found, US)
+
+
+@pytest.mark.parametrize("method", ["manifest", "helm"])
+@pytest.mark.parametrize("pods", [[], [orphan()]])
+def test_flannel_without_its_daemonset_gets_one_where_it_was(pods: list[dict[str, Any]], method: str) -> None:
+    remains = adoption.Remains("kube-system", "net", configmap(namespace="kube-system"), pods)
+    decision = after_loss(remains, method=method)
+    place = decision.place
+    assert (decision.action, place.namespace, place.daemonset) == ("replace", "kube-system", "kube-flannel-ds")
+    assert place.service_account == ("net" if method == "manifest" else "flannel")
+    assert list(decision.remove) == []
+    assert "has lost its DaemonSet" in decision.warnings[0]
+
+
+def test_pods_that_a_new_daemonset_would_not_adopt_are_refused() -> None:
+    own = configmap(namespace="kube-system")
+    for pod in (orphan(), orphan(namespace="kube-flannel", name="other")):
+        with pytest.raises(ConflictError, match="flanneld runs in pods without a DaemonSet"):
+            after_loss(adoption.Remains("kube-system", "flannel", own, [pod, orphan("x", "third")]), policy="replace")
+    decision = after_loss(adoption.Remains("kube-system", "flannel", own), policy="replace")
+    assert (decision.action, decision.place.namespace) == ("install", "kube-flannel")
+
+
+def test_the_network_of_what_remains_is_compared_too() -> None:
+    other = configmap({"Network": "10.9.0.0/16", "Backend": {"Type": "vxlan"}}, "kube-system")
+    with pytest.raises(ConflictError, match=r"that was in namespace kube-system would change: Network 10\.9"):
+        after_loss(adoption.Remains("kube-system", "flannel", other, [orphan()]))
+
+
+def test_flanneld_that_no_daemonset_runs_is_worth_a_warning() -> None:
+    found = adoption.Found([record("generic")], announced=("", "host-gw", "vxlan"))
+    decision = adoption.decide(adoption.Wanted(adoption.Place(), CONFIG), found, US)
+    assert decision.action == "install"
+    assert "Nodes say that flanneld runs on them, with backend host-gw instead of vxlan" in decision.warnings[0]
+
+
+def test_daemonsets_that_may_not_be_seen_stop_an_upgrade() -> None:
+    found = adoption.Found([record()], [daemonset()], configmap(), all_seen=False)
+    with pytest.raises(ConflictError, match="may not be listed"):
+        adoption.decide(adoption.Wanted(adoption.Place(), CONFIG), found, US)
+    with pytest.raises(ConflictError, match="may not be listed"):
+        adoption.decide_removal(adoption.Wanted(adoption.Place(), CONFIG), found, US)
+
+
+def test_a_sidecar_that_the_module_added_is_not_dropped() -> None:
+    sidecar = {"podnet.cni/network-policy-restore": '{"container":null}'}
+    with pytest.raises(ConflictError, match="Set flannel_netpol_enabled"):
+        decide(daemonset(manager=US, annotations=sidecar))
+    assert "becomes the role's" in decide(daemonset(annotations=sidecar), network_policy=True).warnings[-1]
+    in_release = {**sidecar, "meta.helm.sh/release-name": "flannel"}
+    assert decide(daemonset(annotations=in_release), method="helm").action == "upgrade"
+
+
+def removal(*daemonsets: dict[str, Any], foreign: bool = False, method: str = "manifest") -> adoption.Decision:
+    found = adoption.Found([record()], daemonsets, configmap(namespace="net"))
+    wanted = adoption.Wanted(adoption.Place(), CONFIG, method=method)
+    return adoption.decide_removal(wanted, found, US, allow_foreign=foreign)
+
+
+def test_what_is_removed_is_what_is_there() -> None:
+    ours = daemonset("net", {"matchLabels": {"name": "ours"}}, manager=US, name="our-flannel")
+    decision = removal(ours)
+    assert (decision.action, decision.place.namespace, decision.place.daemonset) == ("remove", "net", "our-flannel")
+    assert removal().place == adoption.Place()
+
+
+def test_what_is_somebody_elses_is_not_removed() -> None:
+    foreign, released = daemonset("net"), daemonset("net", annotations={"meta.helm.sh/release-name": "net"})
+    with pytest.raises(ConflictError, match="was not made by this role"):
+        removal(foreign)
+    with pytest.raises(ConflictError, match="was not made by this role"):
+        removal(foreign, method="helm")
+    with pytest.raises(ConflictError, match="belongs to the Helm release net"):
+        removal(released)
+    assert removal(released, method="helm").release == "net"
+    decision = removal(foreign, daemonset("net", name="second"), foreign=True)
+    assert [item["metadata"]["name"] for item in decision.leftovers] == ["second"]
+    canal = adoption.Found([record("canal")])
+    with pytest.raises(ConflictError, match="Remove it with the role canal"):
+        adoption.decide_removal(adoption.Wanted(adoption.Place(), CONFIG), canal, US)
 
 
 def test_move_leaves_no_configmap() -> None:
@@ -191,6 +307,39 @@ def test_network_changes_are_refused_and_allowed(config: dict[str, Any], text: s
     with pytest.raises(ConflictError, match=text):
         decide(daemonset(), config=config)
     assert text in decide(daemonset(), config=config, allow_network_change=True).changes[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "text"),
+    [
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "gce"}}, "backend gce -> vxlan"),
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "ipsec", "PSK": "short"}}, "backend ipsec -> vxlan"),
+        ({"network": "10.9.0.0/16", "Backend": {"Type": "VXLAN", "Port": "8472"}}, "Network 10.9.0.0/16 -> 10.244"),
+        ({"Network": "ten", "Backend": {"Type": "vxlan"}}, "Network ten -> 10.244.0.0/16"),
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "Port": "4789"}}, "Port 4789 -> 0"),
+        ({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7, "Port": "x"}}, "VNI 7 -> 1"),
+        ({"Network": "10.244.0.0/16", "Backend": "vxlan"}, "cannot be compared"),
+    ],
+)
+def test_an_invalid_old_config_does_not_hide_a_change(old: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConflictError, match=text):
+        decide(daemonset(), found_config=old)
+    decision = decide(daemonset(), found_config=old, allow_network_change=True)
+    assert text in decision.changes[0]
+
+
+def test_an_invalid_old_config_with_the_same_network_is_replaced() -> None:
+    old = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "DirectRouting": "yes"}}
+    decision = decide(daemonset(), found_config=old)
+    assert "is not valid and is replaced" in decision.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "[" * 100_000])
+def test_an_old_config_that_cannot_be_read_counts_as_a_change(text: str) -> None:
+    for item in (None, {"data": {"net-conf.json": text}}):
+        changes, warnings = adoption.network_changes(item, CONFIG)
+        assert len(changes) == 1
+        assert warnings == []
 
 
 def test_a_range_may_grow() -> None:
