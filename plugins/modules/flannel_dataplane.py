@@ -57,8 +57,8 @@ options:
       - With O(state=prepared) only its public IPs count. The host must hold them; without them those of the underlay
         link are returned.
       - Its VTEP MAC is the truth; the device is given that MAC.
-      - With O(store) only the subnet in it counts, and names the lease to take. Without it the node's lease is the one
-        whose public IP this host holds.
+      - With O(store) only the subnet in it counts, and names the lease to take. With O(store=kubernetes) the C(name) of
+        the Node does as well. Without it the node's lease is the one whose public IP this host holds.
     type: dict
   peers:
     description:
@@ -87,6 +87,8 @@ options:
   interface:
     description:
       - The link under the overlay. The default is the one that holds the lease's public IP.
+      - With it, the lease's public IP may be on no interface of the host, as behind NAT and with the annotation
+        C(public-ip-overwrite) of a Node. The link's own address is then used on the host, and a warning says so.
     type: str
   firewall:
     description:

@@ -26,7 +26,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys, peers, plan, scale, x25519
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, RefusedError, check_capable
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.lock import Lock
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane, mac_text
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane, mac_text, to_text
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay, not_held, usable_address
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError
 from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
@@ -190,13 +191,42 @@ def _plan_removals(request: Request, outcome: Outcome) -> list[str]:
 def _wanted(
     kernel: Kernel, request: Request, own: peers.Node, nodes: Sequence[peers.Node], outcome: Outcome
 ) -> DataPlane:
-    underlay = kernel.underlay(peers.public_ips(own), request.interface)
+    public = peers.public_ips(own)
+    elsewhere = not_held(public, kernel.host_addresses()) if request.interface else []
+    underlay = kernel.underlay([address for address in public if address not in elsewhere], request.interface)
+    own = _as_held(own, elsewhere, underlay, outcome)
     sides = [side for node in nodes for side in (node.ipv4, node.ipv6) if side is not None and side.public_ip]
     public_ips = sorted({side.public_ip for side in sides})
     on_link = kernel.on_link(public_ips) if backends.wants_route_lookups(request.config) else {}
     wanted = backends.build(request.config, own, nodes, underlay, on_link)
     outcome.warnings += scale.warnings(wanted, underlay, public_ips, scale.read())
     return wanted
+
+
+def _as_held(own: peers.Node, elsewhere: Sequence[bytes], underlay: Underlay, outcome: Outcome) -> peers.Node:
+    """The node with the underlay's address in place of each public IP that it does not hold.
+
+    Peers send to the public IP; what leaves this host carries an address of its own, and NAT stands between them. In a
+    cluster the annotation public-ip-overwrite asks for that.
+    """
+    sides: dict[str, Any] = {}
+    for family in ("ipv4", "ipv6"):
+        side = getattr(own, family)
+        if side is None or side.public_ip not in elsewhere:
+            continue
+        address = usable_address(underlay, len(side.public_ip))
+        published = to_text(side.public_ip)
+        if not address:
+            raise InputError(
+                f"the public IP {published} is on no interface of this host, and {underlay.name!r} has no address of "
+                "that family; name another interface (interface) or correct the public IP"
+            )
+        outcome.warnings.append(
+            f"the public IP {published} is on no interface of this host; {underlay.name} has {to_text(address)}, so "
+            "peers reach this host only if NAT translates the one to the other"
+        )
+        sides[family] = side._replace(public_ip=address)
+    return own._replace(**sides)
 
 
 def _plan_firewall(request: Request, run: Run, outcome: Outcome, check: bool) -> _firewall.FirewallPlan | None:

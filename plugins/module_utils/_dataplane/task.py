@@ -88,9 +88,12 @@ def _inline_config(params: Mapping[str, Any]) -> NetworkConfig:
 
 
 def _own_lease(params: Mapping[str, Any], every: Sequence[Lease], addresses: ReadAddresses, where: str) -> Lease:
-    """This node's lease in the store: the one named by its subnet, else the one for an address of this host."""
-    if params["lease"]:
-        named = from_dict(params["lease"], "lease")
+    """This node's lease in the store: the one named by its subnet or name, else the one for an address of this host."""
+    named = from_dict(params["lease"] or {}, "lease")
+    if named.name and named.subnet is None and named.ipv6_subnet is None:
+        own = [one for one in every if one.name == named.name]
+        what = f"the name {named.name} (etcd holds no names; name its subnet there)"
+    elif params["lease"]:
         own = [one for one in every if (one.subnet, one.ipv6_subnet) == (named.subnet, named.ipv6_subnet)]
         what = f"the subnet {named.subnet or named.ipv6_subnet}"
     else:

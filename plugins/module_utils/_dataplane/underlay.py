@@ -68,7 +68,7 @@ def choose(
         if not holders:
             raise InputError(
                 f"host {host}: the public IP {text} is on no interface of this host; correct the public IP in "
-                "the inventory (behind NAT, use the host's own address)"
+                "the inventory, or name the interface (interface) of a host that peers reach through NAT"
             )
         if chosen and chosen not in holders:
             raise InputError(
@@ -77,6 +77,12 @@ def choose(
             )
         chosen = chosen or holders[0]
     return chosen
+
+
+def not_held(public_ips: Iterable[bytes], addresses: Sequence[HostAddress]) -> list[bytes]:
+    """Those of the public IPs that are on no interface of this host, as behind NAT."""
+    held = {address.address for address in addresses}
+    return [public_ip for public_ip in public_ips if public_ip not in held]
 
 
 def usable_address(underlay: Underlay, length: int) -> bytes:

@@ -157,6 +157,26 @@ def test_an_external_host_reads_the_leases_itself(cluster: Cluster, hosts: list[
     assert routes == ["10.44.1.0/24"]
 
 
+def annotate(cluster: Cluster, node: str, public_ip: str) -> None:
+    """Have a Node publish an address that it does not hold, as its operator would for a host behind NAT."""
+    body = {"metadata": {"annotations": {PREFIX + "public-ip-overwrite": public_ip}}}
+    cluster.kube.api("PATCH", f"{NODES}/{node}", body, "application/merge-patch+json")
+
+
+def test_an_external_host_behind_nat(cluster: Cluster, hosts: list[Host]) -> None:
+    _inside, edge = hosts
+    nodes = [{"name": "edge", "public_ip": edge.public_ip, "subnet": "10.44.240.0/24"}]
+    cluster.module("flannel_lease", nodes=nodes, create_nodes=True)
+    annotate(cluster, "edge", "198.18.7.7")
+    assert cluster.module("flannel_lease", nodes=nodes)["changed"]
+    options = {"store": "kubernetes", "kubeconfig": str(cluster.kubeconfig), "firewall": "none", "subnet_file": ""}
+    with reachable_from(edge, cluster.kube.port):
+        assert "name it with lease" in edge.module(**options)["msg"]
+        done = edge.module(**options, lease={"name": "edge"}, interface="eth0")
+    assert (done.get("changed"), done.get("peers")) == (True, 1), done
+    assert f"local {edge.public_ip} " in edge.shell("ip -d link show flannel.1")
+
+
 @pytest.fixture
 def assigning(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with the real controller that hands out pod CIDRs."""
@@ -243,6 +263,11 @@ def test_the_role_overlay_joins_and_leaves(assigning: Cluster, hosts: list[Host]
     assert "10.44.1.0/24 via 10.44.1.0 dev flannel.1 onlink" in edge.shell("ip route show")
     assert assigning.kube.api("GET", f"{NODES}/edge")["spec"]["unschedulable"]
     assert "changed=0" in run("main")
+    annotate(assigning, "edge", "198.18.7.7")
+    assert "changed=0" not in run("main")
+    annotations = assigning.kube.api("GET", f"{NODES}/edge")["metadata"]["annotations"]
+    assert annotations[PREFIX + "public-ip"] == "198.18.7.7"
+    assert f"local {edge.public_ip} " in edge.shell("ip -d link show flannel.1")
     run("uninstall")
     assert "flannel.1" not in edge.shell("ip link show")
     names = [node["metadata"]["name"] for node in assigning.kube.api("GET", NODES)["items"]]

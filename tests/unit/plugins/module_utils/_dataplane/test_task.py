@@ -86,6 +86,14 @@ def test_own_lease_by_its_subnet() -> None:
     assert task.request(params(lease=named), store, no_addresses).lease == lease(3)
 
 
+def test_own_lease_by_its_name() -> None:
+    """Behind NAT no address of the host is in the lease."""
+    named = {"name": lease(3).name}
+    assert task.request(params(lease=named), store, no_addresses).lease == lease(3)
+    with pytest.raises(ConflictError, match="no lease has the name other"):
+        task.request(params(lease={"name": "other"}), store, no_addresses)
+
+
 @pytest.mark.parametrize(
     ("addresses", "found"), [([], "no lease has"), (["198.18.0.1", "198.18.0.2"], "2 leases have")]
 )
