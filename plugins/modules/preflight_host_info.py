@@ -59,7 +59,7 @@ options:
         that clocks of many hosts can be compared.
     type: float
   health_port:
-    description: The TCP port at which flanneld answers health probes.
+    description: The TCP port at which flanneld answers health probes. V(0) for none.
     type: int
     default: 8081
 notes:

@@ -23,8 +23,8 @@ _PATTERN = frozenset("*?[")
 def gather(paths: Sequence[str]) -> dict[str, Any]:
     """What is at the paths: C(files) maps a path to C(text) and C(mode) (octal), C(absent) lists paths without a file.
 
-    A path may be a pattern of the shell; C(patterns) lists them, and no pattern is in C(absent). Raises InputError for a
-    path that is not absolute, a file that is too large or no UTF-8 text, PodnetError for one that cannot be read.
+    A path may be a pattern of the shell; C(patterns) lists them, and no pattern is in C(absent). Raises InputError for
+    a path that is not absolute, a file that is too large or no UTF-8 text, PodnetError for one that cannot be read.
     """
     files: dict[str, dict[str, str]] = {}
     absent = []

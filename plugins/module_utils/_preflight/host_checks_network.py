@@ -283,10 +283,11 @@ def link_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield ok(f"pods' MTU is {computed}", f"MTU {computed}")
 
 
-@check("host.health_port", "warning", "The port of flanneld's health probes is free")
+@check("host.health_port", "error", "The port of flanneld's health probes is free")
 def health_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """flanneld cannot start without it once it is asked to answer probes, since it is in the host's network."""
-    if not is_kubernetes(facts, wanted) or not flannel_has(wanted, "probes"):
+    asked = wanted.get("health_port") != 0 and flannel_has(wanted, "probes")
+    if not is_kubernetes(facts, wanted) or not asked:
         yield skipped("flanneld is not asked to answer probes here")
         return
     ports = at(facts, "ports", "tcp")

@@ -86,7 +86,13 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     own = [link["name"] for link in links if host_network.OUR_LINK.match(link["name"])]
     facts.add("checksum_offload", host_network.checksum_offload, own)
     facts.add("udp_checksum_errors", host_network.udp_errors, files)
-    facts.add("ports", host_network.listeners, files, udp_ports(config), (question.health_port,))
+    facts.add(
+        "ports",
+        host_network.listeners,
+        files,
+        udp_ports(config),
+        (question.health_port,) if question.health_port else (),
+    )
     facts.add("firewall", host_network.firewall, files, run)
     runtime = facts.add("runtime", host_runtime.runtime, files, run, question.conf_dir, question.plugin_dirs)
     conf_dir = (runtime or {}).get("conf_dir") or host_runtime.CONF_DIR

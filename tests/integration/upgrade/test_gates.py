@@ -52,7 +52,10 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
             code, said = hosts.run("podnet.cni.upgrade", **settings)
             assert code != 0
             assert "node3 does not answer over the overlay" in said, said
-            assert not (tmp_path / "up").exists(), "not even a plan"
+            assert [each.name for each in (tmp_path / "up").iterdir()] == ["plan.json"], "planned before it is checked"
+            assert "1 canary linux 1 node1" in said, said
+            code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_plan_only=True)
+            assert code == 0, "a plan is no matter of what is wrong with hosts: " + said
             code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_preflight=False)
             assert code != 0
             assert "node2 loses 100 % to node3" in said, said

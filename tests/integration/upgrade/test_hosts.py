@@ -30,15 +30,35 @@ def mtus(hosts: Lab) -> list[int]:
     )
 
 
-def upgrade(hosts: Lab, **variables: Any) -> tuple[int, str]:
+def upgrade(hosts: Lab, *arguments: str, **variables: Any) -> tuple[int, str]:
     given = {"upgrade_network": "overlay", "upgrade_directory": str(hosts.directory / "up"), "upgrade_serial": [1, 2]}
-    return hosts.run("podnet.cni.upgrade", **{**given, **variables})
+    return hosts.run("podnet.cni.upgrade", *arguments, **{**given, **variables})
 
 
 def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
     with lab(tmp_path) as hosts:
         code, said = hosts.run("podnet.cni.overlay", overlay_network_config=network(1400))
         assert code == 0, said
+        for arguments, variables in (((), {"upgrade_plan_only": True}), (("--check",), {})):
+            code, said = upgrade(hosts, *arguments, overlay_network_config=network(1390), **variables)
+            assert code == 0, said
+            for part in (
+                "Backend.MTU: 1400 -> 1390",
+                "1 batch linux 1 node1",
+                "2 batch linux 2 node2, node3",
+                "/etc/cni/net.d/*.conflist of each host",
+            ):
+                assert part in said, said
+            assert mtus(hosts) == [1350, 1350, 1350], "a plan changes nothing"
+            assert [each.name for each in (tmp_path / "up").iterdir()] == ["plan.json"]
+
+        hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=0")
+        code, said = upgrade(hosts, overlay_network_config=network(1390))
+        assert code != 0
+        assert "net.ipv4.ip_forward is 0" in said, said
+        assert not (tmp_path / "up" / "overlay-unfinished").exists(), "the checks come before anything is changed"
+        hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=1")
+
         code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_probe_targets=[NOWHERE])
         assert code != 0
         assert "Network config, data plane and files were put back" in said, said

@@ -265,6 +265,7 @@ def test_what_was_not_gathered_is_named():
         ("host.path_mtu", {"path_probes": [{"target": "b", "reachable": False}]}, {}, "unknown"),
         ("host.udp_open", {"udp_probes": None}, {}, "skipped"),
         ("host.health_port", {}, {"flannel": "0.27.0"}, "skipped"),
+        ("host.health_port", {}, {"health_port": 0}, "skipped"),
         ("host.firewall", {"modules": {}}, {}, "unknown"),
         ("host.checksum_offload", {"links": []}, {}, "skipped"),
     ],
