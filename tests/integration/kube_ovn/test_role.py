@@ -124,12 +124,14 @@ def test_policy_engine_from_nothing_to_nothing(play: Play) -> None:
 def test_webhook_engine(play: Play, tmp_path: Path) -> None:
     kube = play.kube
     kube.apply(namespace("web", {ROUTES: GATEWAY}))
-    options: dict[str, Any] = {"engine": "webhook", "sync": True, "api_server_cidrs": ["198.18.0.0/24"]}
+    enforced = ["routes", {"annotation": "port_security", "mode": "enforce"}]
+    options: dict[str, Any] = {"engine": "webhook", "sync": True, "annotations": enforced, "failure_policy": "Fail"}
+    options["api_server_cidrs"] = ["198.18.0.0/24"]
     assert play.run(check=True, **options)[0] > 0
     play.run(**options)
     assert play.run(**options)[0] == 0
     webhook = kube.api("GET", f"{GROUP}/mutatingwebhookconfigurations/{NAME}")["webhooks"][0]
-    assert (webhook["failurePolicy"], webhook["timeoutSeconds"]) == ("Ignore", 3)
+    assert (webhook["failurePolicy"], webhook["timeoutSeconds"]) == ("Fail", 3)
     excluded = webhook["namespaceSelector"]["matchExpressions"][-1]["values"]
     assert excluded == ["kube-system", "kube-public", "kube-node-lease", NAME]
     bundle = base64.b64decode(webhook["clientConfig"]["caBundle"]).decode()
@@ -137,6 +139,20 @@ def test_webhook_engine(play: Play, tmp_path: Path) -> None:
     answer = review_by_deployment(kube, tmp_path, bundle)
     assert answer["response"]["allowed"]
     assert ROUTES.replace("/", "~1") in base64.b64decode(answer["response"]["patch"]).decode()
+
+    # An enforced value is kept on running pods, though the webhook is asked about new ones only.
+    assert play.names("validatingadmissionpolicies") == [f"{NAME}-enforced"]
+    guarded = {"podnet.cni/kube-ovn-inheritance": "enabled", "kubernetes.io/metadata.name": "guarded"}
+    kube.apply(namespace("guarded", {SECURITY: "true"}, guarded))
+    with without_webhook(kube):
+        until(lambda: create(kube, "guarded", pod("one", {SECURITY: "true"}), dry_run=True), "pods without an answer")
+        create(kube, "guarded", pod("one", {SECURITY: "true"}))
+    until(lambda: not annotated(kube, "guarded", "one", {SECURITY: "false"}), "the refusal of an edit")
+
+    # The server is down and pods are refused, but namespaces can be changed: nothing of Kube-OVN's, and its values too.
+    kube.api("PATCH", "/api/v1/namespaces/web", {"metadata": {"labels": {"x": "y"}}}, "application/merge-patch+json")
+    annotate(kube, "/api/v1/namespaces/web", {ROUTES: None})
+    annotate(kube, "/api/v1/namespaces/web", {ROUTES: GATEWAY})
 
     # The CA is exchanged over three runs: both trusted, new leaf, the old one forgotten.
     newer = bundle
@@ -156,6 +172,32 @@ def test_webhook_engine(play: Play, tmp_path: Path) -> None:
         kube.api("GET", f"/apis/apps/v1/namespaces/{NAME}/deployments/{NAME}")
     play.run("uninstall")
     assert play.names("mutatingadmissionpolicies") == []
+
+
+@contextlib.contextmanager
+def without_webhook(kube: _kube.KubeServer) -> Iterator[None]:
+    """Pods may be made although nobody answers, inside the block."""
+    path = f"{GROUP}/mutatingwebhookconfigurations/{NAME}"
+
+    def set_policy(value: str) -> None:
+        change = [{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": value}]
+        kube.api("PATCH", path, change, "application/json-patch+json")
+
+    set_policy("Ignore")
+    try:
+        yield
+    finally:
+        set_policy("Fail")
+
+
+def annotated(kube: _kube.KubeServer, where: str, name: str, annotations: dict[str, str | None]) -> bool:
+    """Whether a pod can be annotated."""
+    try:
+        annotate(kube, f"/api/v1/namespaces/{where}/pods/{name}?dryRun=All", annotations)
+    except RuntimeError as error:
+        assert "cannot be changed on a pod" in str(error)
+        return False
+    return True
 
 
 def review_by_deployment(kube: _kube.KubeServer, directory: Path, bundle: str) -> dict[str, Any]:
@@ -231,7 +273,11 @@ def ask(port: int, bundle: str) -> dict[str, Any]:
 
 def test_bad_variables_change_nothing(play: Play) -> None:
     assert "never inherited" in play.run(fails=True, annotations=["logical_switch"])[1]
-    assert "not between 1 and 30" in play.run(fails=True, timeout=31)[1]
+    problems = {"timeout": 31, "sync_rate": 0.0, "sync_interval": -1.0, "certificate_renew_days": 365}
+    output = play.run(fails=True, **problems)[1]
+    assert "not between 1 and 30" in output
+    for name in ("sync_rate (0.0)", "sync_interval (-1.0)", "certificate_renew_days (365)"):
+        assert f"kube_ovn_inheritance_{name}" in output
     assert play.names("mutatingadmissionpolicies") == []
 
 
@@ -257,3 +303,71 @@ def test_a_namespace_of_the_role_goes_on_uninstall_only(play: Play) -> None:
     play.run("uninstall", namespace="own-inheritance")
     with contextlib.suppress(RuntimeError):
         assert "deletionTimestamp" in play.kube.api("GET", path)["metadata"]
+
+
+def test_certificates_change_hands(play: Play) -> None:
+    """From the role to cert-manager and back, with stubs of cert-manager's kinds and a Secret as it would write it."""
+    kube = play.kube
+    where = "by-cert-manager"
+    options: dict[str, Any] = {"engine": "webhook", "namespace": where}
+    play.run(**options)
+    kube.apply(stub("Issuer"), stub("Certificate"))
+    until(lambda: served(kube, where), "cert-manager's kinds")
+    play.run(certificate="cert_manager", **options)
+    assert play.run(certificate="cert_manager", **options)[0] == 0
+    path = f"/apis/cert-manager.io/v1/namespaces/{where}"
+    found = {item["metadata"]["name"]: item["spec"] for item in kube.api("GET", f"{path}/certificates")["items"]}
+    policies = {name: spec["privateKey"]["rotationPolicy"] for name, spec in found.items()}
+    assert policies == {f"{NAME}-ca": "Never", f"{NAME}-tls": "Always"}
+    assert found[f"{NAME}-ca"]["secretName"] == f"{NAME}-issuer"
+    secrets = f"/api/v1/namespaces/{where}/secrets"
+    issued = {"metadata": {"name": f"{NAME}-issuer"}, "type": "kubernetes.io/tls"}
+    kube.api("POST", secrets, {**issued, "data": dict.fromkeys(("ca.crt", "tls.crt", "tls.key"), "eA==")})
+    play.run(**options)
+    for kind in ("issuers", "certificates"):
+        assert kube.api("GET", f"{path}/{kind}")["items"] == []
+    names = {item["metadata"]["name"] for item in kube.api("GET", secrets)["items"]}
+    assert names == {f"{NAME}-ca", f"{NAME}-tls"}
+    assert play.run(**options)[0] == 0
+    play.run("uninstall", **options)
+
+
+def served(kube: _kube.KubeServer, where: str) -> bool:
+    """Whether the API server knows cert-manager's kinds."""
+    try:
+        for kind in ("issuers", "certificates"):
+            kube.api("GET", f"/apis/cert-manager.io/v1/namespaces/{where}/{kind}")
+    except RuntimeError:
+        return False
+    return True
+
+
+def stub(kind: str) -> dict[str, Any]:
+    """A CustomResourceDefinition that takes whatever cert-manager's own would."""
+    plural = f"{kind.lower()}s"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": kind, "plural": plural, "singular": kind.lower(), "listKind": f"{kind}List"}
+    spec = {"group": "cert-manager.io", "scope": "Namespaced", "names": names, "versions": [version]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.cert-manager.io"},
+        "spec": spec,
+    }
+
+
+def test_the_namespace_of_kube_ovn_itself_is_excluded(play: Play) -> None:
+    kube = play.kube
+    kube.apply(namespace("ovn-system"))
+    labels = {"app": "kube-ovn-cni"}
+    container = {"name": "cni-server", "image": "docker.io/kubeovn/kube-ovn:v1.15.0"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": "kube-ovn-cni", "namespace": "ovn-system"}
+    kube.apply({"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec})
+    play.run(engine="policy", namespace_selector={}, namespace="beside-ovn")
+    item = kube.api("GET", f"{GROUP}/mutatingadmissionpolicies/{NAME}")
+    (expression,) = item["spec"]["matchConstraints"]["namespaceSelector"]["matchExpressions"]
+    assert expression["values"] == ["kube-system", "kube-public", "kube-node-lease", "beside-ovn", "ovn-system"]
+    play.run("uninstall", namespace="beside-ovn")
