@@ -24,6 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
     Entry,
     Event,
+    Listing,
     Problem,
     UnreachableError,
 )
@@ -41,9 +42,11 @@ def watch(
 ) -> Iterator[Event]:
     """Yield a snapshot, then every change of a lease until *stop* returns true.
 
-    Changes of a Node that leave its lease alone, such as heartbeats, are no change. An outage is one ``problem`` event;
-    afterwards the watch goes on where it was. Raises StoreError when the Nodes cannot be read at the start, or access
-    is denied.
+    Changes of a Node that leave its lease alone, such as heartbeats, are no change. An outage is one ``problem`` event,
+    and so is a Node that cannot be read, until that changes; afterwards the watch goes on where it was. The network
+    config is read at the start, as flanneld does it: it says which families a Node must be annotated for. Where it
+    cannot be used, a ``problem`` says so. Raises StoreError when the Nodes cannot be read at the start, or access is
+    denied.
     """
     state = _Following(store)
     yield from state.begin()
@@ -79,28 +82,56 @@ class _Following:
     def __init__(self, store: KubernetesStore) -> None:
         self._store = store
         self._known: dict[str, Entry] = {}
+        self._problems: dict[str, Problem] = {}
         self.revision = 0
 
     def begin(self) -> Iterator[Event]:
         """Read everything and yield it as a snapshot."""
-        listing = self._store.list_leases()
-        self._known = {entry.key: entry for entry in listing.entries}
-        self.revision = listing.revision
+        unusable = self._read_config()
+        listing = self._list()
         yield Event("snapshot", listing.revision, leases=tuple(listing.leases))
+        if unusable is not None:
+            yield Event("problem", listing.revision, problem=unusable)
         for problem in listing.problems:
             yield Event("problem", listing.revision, problem=problem)
 
     def resync(self) -> Iterator[Event]:
         """Read everything again and yield what differs from what was known."""
-        before = self._known
-        listing = self._store.list_leases()
-        self._known = {entry.key: entry for entry in listing.entries}
-        self.revision = listing.revision
+        before, problems = self._known, self._problems
+        listing = self._list()
         for name, entry in before.items():
             if name not in self._known:
                 yield Event("removed", listing.revision, lease=entry.lease)
         for name, entry in self._known.items():
             yield from _difference(before.get(name), entry, listing.revision)
+        for problem in listing.problems:
+            if problems.get(problem.key) != problem:
+                yield Event("problem", listing.revision, problem=problem)
+
+    def _list(self) -> Listing:
+        listing = self._store.list_leases()
+        self._known = {entry.key: entry for entry in listing.entries}
+        self._problems = {problem.key: problem for problem in listing.problems}
+        self.revision = listing.revision
+        return listing
+
+    def _read_config(self) -> Problem | None:
+        """Have the store read the network config; gives what is wrong with it."""
+        where = self._store.config_name
+        try:
+            stored = self._store.read_config()
+        except AccessError as error:
+            reason = str(error)
+        else:
+            if stored is not None and stored.config is not None:
+                return None
+            reason = f"{where} cannot be used: {stored.error}" if stored else f"{where} has no net-conf.json"
+        return Problem(
+            "no_network_config",
+            where,
+            f"{reason}. Each family that a Node is annotated for counts, even where flanneld skips the Node",
+            "name the right kube_namespace and kube_config_map, or give network_config",
+        )
 
     def follow(self, stop: Callable[[], bool], poll: float) -> Iterator[Event | None]:
         """Yield changes until the server ends the watch; None for a sign of life that is no change."""
@@ -123,12 +154,16 @@ class _Following:
         if message.type == "BOOKMARK":
             return
         node = message.object
-        before = self._known.pop(str(node["metadata"]["name"]), None)
+        name = str(node["metadata"]["name"])
+        before, told = self._known.pop(name, None), self._problems.pop(name, None)
         entry, problem = None, None
         if message.type != "DELETED":
             entry, _blocked, problem = self._store.read_node(node)
         if problem is not None:
-            yield Event("problem", self.revision, problem=problem)
+            self._problems[name] = problem
+            # A kubelet's heartbeat changes the Node every few seconds to minutes.
+            if problem != told:
+                yield Event("problem", self.revision, problem=problem)
         if entry is None:
             if before is not None:
                 yield Event("removed", self.revision, lease=before.lease)

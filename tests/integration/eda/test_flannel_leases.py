@@ -28,6 +28,7 @@ COLLECTION = Path(_errors.__file__).parents[2]
 SOURCE = COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "flannel_leases.py"
 PATIENCE = 60.0
 PREFIX = "flannel.alpha.coreos.com/"
+NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
 
 
 class Follower:
@@ -203,7 +204,8 @@ def kube_node(number: int, address: str) -> dict[str, Any]:
 def test_kubernetes_restarted(compact: bool) -> None:
     async def scenario(kube: _kube.KubeServer) -> None:
         kube.apply(kube_node(1, "198.18.0.1"), kube_node(2, "198.18.0.2"), _kube.node("plain"))
-        async with following(store="kubernetes", kubeconfig=str(kube.admin), kube_timeout=5.0) as follower:
+        where = {"store": "kubernetes", "kubeconfig": str(kube.admin), "network_config": NETWORK}
+        async with following(**where, kube_timeout=5.0) as follower:
             first = await follower.next()
             assert (first["type"], first["store"]) == ("snapshot", "kubernetes")
             assert sorted(lease["name"] for lease in first["leases"]) == ["n1", "n2"]

@@ -21,7 +21,7 @@ description:
   - Starts with one event of type V(snapshot) that holds all leases. Then follow events of the types V(added),
     V(updated) and V(removed), each with one lease.
   - Goes on by itself after a lost connection, a restart of the store and a compaction. No lease is missed or doubled.
-    An outage is an event of type V(problem), and so is a key that cannot be read.
+    An outage is an event of type V(problem), and so is a key or Node that cannot be read. Each is told once.
   - Ends with an error when the store cannot be read at the start, or denies access.
   - Each event has C(type), C(store), C(revision), C(lease), C(leases) and C(problem). A lease has the keys that
     podnet.cni.flannel_lease_info returns. In etcd it has no C(name), since etcd does not hold it.
@@ -71,6 +71,12 @@ options:
   api_key:
     description: Bearer token.
     type: str
+  username:
+    description: User for HTTP basic authentication, which a proxy in front of the API server may ask for.
+    type: str
+  password:
+    description: Password of O(username).
+    type: str
   validate_certs:
     description: Whether to check the server's certificate.
     type: bool
@@ -86,6 +92,29 @@ options:
   proxy:
     description: URL of an HTTP proxy.
     type: str
+  no_proxy:
+    description: Hosts that are reached without the proxy, joined by commas.
+    type: str
+  impersonate_user:
+    description: User to act as.
+    type: str
+  impersonate_groups:
+    description: Groups to act as.
+    type: list
+    elements: str
+  kube_namespace:
+    description: Namespace of flannel's ConfigMap.
+    type: str
+    default: kube-flannel
+  kube_config_map:
+    description:
+      - ConfigMap that holds the network config, which is read at the start. It says which IP families a Node must be
+        annotated for. Without it an event of type V(problem) says so, and each family that a Node has counts.
+    type: str
+    default: kube-flannel-cfg
+  network_config:
+    description: The network config by upstream's names, for clusters that have no such ConfigMap, like k3s.
+    type: dict
   kube_annotation_prefix:
     description: Prefix of flanneld's Node annotations.
     type: str
@@ -115,8 +144,9 @@ STORES = ("etcd", "kubernetes")
 # Seconds between two looks at whether ansible-rulebook wants us to end.
 POLL = 1.0
 _KUBERNETES_OPTIONS = (
-    *("kubeconfig", "context", "host", "api_key", "validate_certs", "ca_cert", "client_cert", "client_key", "proxy"),
-    *("kube_annotation_prefix", "kube_timeout"),
+    *("kubeconfig", "context", "host", "api_key", "username", "password", "validate_certs"),
+    *("ca_cert", "client_cert", "client_key", "proxy", "no_proxy", "impersonate_user", "impersonate_groups"),
+    *("kube_namespace", "kube_config_map", "network_config", "kube_annotation_prefix", "kube_timeout"),
 )
 _PACKAGE = "ansible_collections.podnet.cni.plugins.module_utils"
 

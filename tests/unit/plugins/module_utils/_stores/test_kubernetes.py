@@ -24,6 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
     Event,
     LostRaceError,
+    Problem,
     StoreError,
     UnreachableError,
 )
@@ -189,6 +190,72 @@ def test_an_outage_is_reported_once_and_got_over(standin: KubeStandIn) -> None:
     assert first.problem is not None
     assert (first.kind, first.problem.kind) == ("problem", "unreachable")
     assert second.kind == "added"
+    events.close()
+
+
+def problem_of(event: Event) -> Problem:
+    assert event.problem is not None
+    return event.problem
+
+
+def test_an_unreadable_node_is_a_problem_once(standin: KubeStandIn) -> None:
+    put(standin, "half", 1, kube_subnet_manager="true")
+    events = opened(standin).watch(lambda: False, poll=0.05)
+    assert next(events).kind == "snapshot"
+    told = problem_of(next(events))
+    assert (told.kind, told.key) == ("unreadable_node", "half")
+    put(standin, "other", 3, kube_subnet_manager="true")
+    standin.forget()
+    assert problem_of(next(events)).key == "other", "the whole list is read again, and only what is new is told"
+    for beat in range(3):
+        item = standin.objects[f"{NODES}/half"]
+        standin.put(f"{NODES}/half", {**item, "status": {"beat": beat}})
+    annotated(standin, "n2", 2)
+    assert next_leases(events, 1) == [("added", "n2")], "the heartbeats of its kubelet are no news"
+    put(standin, "half", 1, kube_subnet_manager="true", public_ip="nonsense")
+    changed = problem_of(next(events))
+    assert changed.key == "half"
+    assert changed.message != told.message
+    annotated(standin, "half", 1)
+    assert next_leases(events, 1) == [("added", "half")]
+    put(standin, "half", 1, kube_subnet_manager="true")
+    assert problem_of(next(events)) == told, "what comes back is told again"
+    assert next_leases(events, 1) == [("removed", "half")]
+    events.close()
+
+
+DUAL = {"EnableIPv6": True, "Network": "10.44.0.0/16", "IPv6Network": "fd00:18:44::/48", "Backend": {"Type": "host-gw"}}
+
+
+def test_the_watch_reads_the_network_config(standin: KubeStandIn) -> None:
+    """In a dual-stack network flanneld skips a Node that is annotated for IPv4 alone."""
+    annotated(standin, "n1", 1)
+    events = opened(standin, network_config=DUAL).watch(lambda: False, poll=0.05)
+    assert next(events).leases == ()
+    problem = problem_of(next(events))
+    assert (problem.kind, problem.key) == ("unreadable_node", "n1")
+    events.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "denied", "words"),
+    [
+        ({"config_map": "other"}, False, "ConfigMap kube-flannel/other has no net-conf.json"),
+        ({}, True, "cannot get"),
+    ],
+)
+def test_a_watch_without_the_network_config_says_so(
+    standin: KubeStandIn, settings: dict[str, str], denied: bool, words: str
+) -> None:
+    annotated(standin, "n1", 1)
+    if denied:
+        standin.denied = lambda verb, _path: verb == "get"
+    events = opened(standin, **settings).watch(lambda: False, poll=0.05)
+    assert [lease.name for lease in next(events).leases] == ["n1"]
+    problem = problem_of(next(events))
+    assert problem.kind == "no_network_config"
+    assert words in problem.message
+    assert "network_config" in problem.remedy
     events.close()
 
 
