@@ -152,9 +152,9 @@ def test_the_loop_keeps_running_pods_in_step(kube: _kube.KubeServer, tmp_path: P
     path = f"/api/v1/namespaces/{where}"
     document = {
         "annotations": ["routes", "port_security", "ingress_rate"],
-        "namespace_selector": {"matchLabels": {"kubernetes.io/metadata.name": where}},
+        "namespace_selector": {"matchLabels": {"takes-part": where}},
     }
-    kube.apply(namespace(where, {RATE: "1"}))
+    kube.apply(namespace(where, {RATE: "1"}, {"takes-part": where}))
     create(kube, where, pod("old"))
     create(kube, where, pod("own", {RATE: "7"}))
     for name in ("old", "own"):
@@ -164,6 +164,16 @@ def test_the_loop_keeps_running_pods_in_step(kube: _kube.KubeServer, tmp_path: P
         annotate(kube, path, {RATE: "2", SECURITY: "true", ROUTES: GATEWAY})
         until(lambda: annotations_of(kube, where, "old").get(SECURITY) == "true", "the new value")
         until(lambda: running.metric("drifted_pods") == 2, "the report of the routes")
+        # Neither a typing error nor the label's removal takes anything away.
+        annotate(kube, path, {RATE: "2M", ROUTES: None})
+        until(
+            lambda: running.metric("held_pods") == 1 and not running.metric("drifted_pods"), "the report of the value"
+        )
+        for value, held in ((None, 2), (where, 1)):
+            label = {"metadata": {"labels": {"takes-part": value}}}
+            kube.api("PATCH", path, label, "application/merge-patch+json")
+            until(lambda count=held: running.metric("held_pods") == count, f"the report of the label {value}")
+        assert annotations_of(kube, where, "old")[RATE] == "2"
         annotate(kube, path, {RATE: None, SECURITY: None})
         until(lambda: RATE not in annotations_of(kube, where, "old"), "the removal")
         left = annotations_of(kube, where, "old")
