@@ -224,8 +224,10 @@ isolated_pods:
         - V(deny_all_ingress) and V(deny_all_egress), no policy of the direction has a rule.
         - V(no_dns), UDP or TCP port 53 of the cluster's DNS is closed.
         - V(no_apiserver), the API servers' own addresses are closed.
-        - V(nodes_cut), no rule lets in an address that is no Pod's, so that other nodes, Pods on the host's network and
-          clients from outside are cut off.
+        - V(some_apiservers_cut), some of them are closed, so connections to Service C(kubernetes) fail now and then.
+        - V(nodes_cut), no rule lets in the address that any other node sends from, so that other nodes, Pods on the
+          host's network and what comes in through them, like clients of a NodePort, are cut off.
+        - V(some_nodes_cut), so it is for some of the other nodes, see RV(node_sources).
         - V(webhook_unreachable), the API server calls the Pod and is not let in, see RV(callbacks).
         - V(probe_risk), the agent's version judges kubelet's probes.
       type: list

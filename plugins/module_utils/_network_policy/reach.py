@@ -12,7 +12,7 @@ each policy.
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any, Iterable, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.cluster import DNS_PODS
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.evaluate import Evaluator, Question
@@ -27,11 +27,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
     Policy,
     Rule,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Callback, Service
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import ApiServer, Callback, Service
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.selectors import Requirement, Selector
 
 DNS_NAMESPACE = "kube-system"
 DNS_PORT = 53
+ALL = "all"
+SOME = "some"
+NONE = "none"
 
 
 class Reach:
@@ -49,7 +52,11 @@ class Reach:
             )
             for protocol in ("UDP", "TCP")
         ]
-        self._to_api = frozenset(policy for policy in egress if self._to_api_server(policy))
+        self._to_api = {
+            server: frozenset(policy for policy in egress if self._egress_to_server(policy, server))
+            for server in self.cluster.inventory.api_servers
+        }
+        self._let_in: dict[tuple[frozenset[Block], frozenset[int], str], str] = {}
         self._outsiders = {
             policy: _outsiders(policy.rules[INGRESS]) for policy in self.cluster.policies if INGRESS in policy.rules
         }
@@ -57,9 +64,6 @@ class Reach:
     def dns(self, group: Group) -> bool:
         """Whether an egress-isolated group reaches some DNS Pod over UDP and some over TCP."""
         return not any(granting.isdisjoint(group.policies[EGRESS]) for granting in self._to_dns)
-
-    def _to_some_dns(self, policy: Policy, protocol: str) -> bool:
-        return any(self._egress_to(policy, pod, protocol) for pod in self.dns_pods)
 
     def _egress_to(self, policy: Policy, pod: Pod, protocol: str) -> bool:
         group = self.cluster.group(pod)
@@ -70,15 +74,22 @@ class Reach:
             for address in addresses
         )
 
-    def api_server(self, group: Group) -> bool:
-        """Whether an egress-isolated group reaches an API server's own address."""
-        return not self._to_api.isdisjoint(group.policies[EGRESS])
+    def api_servers(self, group: Group) -> str:
+        """Which API servers' own addresses an egress-isolated group reaches: ALL, SOME or NONE.
 
-    def _to_api_server(self, policy: Policy) -> bool:
-        return any(
-            self.evaluator.grant([policy], Question(EGRESS, None, server.address, None, "TCP", server.port))
-            for server in self.cluster.inventory.api_servers
-        )
+        The Service kubernetes spreads connections over all of them. Those of a family that the Pods lack do not count.
+        """
+        families = _families(group)
+        reached = [
+            not granting.isdisjoint(group.policies[EGRESS])
+            for server, granting in self._to_api.items()
+            if not families or server.address.family in families
+        ]
+        return _how_many(reached)
+
+    def _egress_to_server(self, policy: Policy, server: ApiServer) -> bool:
+        question = Question(EGRESS, None, server.address, None, "TCP", server.port)
+        return self.evaluator.grant([policy], question) is not None
 
     def sources(self, group: Group) -> tuple[bool, frozenset[Block]]:
         """What lets addresses in that are no Pods: a rule for any peer, and the blocks of the other rules."""
@@ -86,6 +97,26 @@ class Reach:
         return any(anything for anything, _blocks in outsiders), frozenset().union(
             *(blocks for _any, blocks in outsiders)
         )
+
+    def nodes(self, group: Group) -> str:
+        """Of which other nodes an ingress-isolated group lets in what they send themselves: ALL, SOME or NONE."""
+        anything, blocks = self.sources(group)
+        if anything:
+            return ALL
+        if not blocks:
+            return NONE
+        places = {pod.node for pod in group.pods}
+        own = places.pop() if len(places) == 1 else ""
+        key = (blocks, _families(group), own)
+        if key not in self._let_in:
+            self._let_in[key] = _how_many(
+                any(block.covers(address) for block in blocks)
+                for name, node in self.cluster.inventory.nodes.items()
+                if name != own
+                for family in sorted(key[1])
+                for address in node.seen_elsewhere(family)
+            )
+        return self._let_in[key]
 
     def node_sources(self) -> list[dict[str, Any]]:
         """For each address a node sends from, how many isolated Pods it cannot reach on any port."""
@@ -170,6 +201,18 @@ class Reach:
                 for address in node.seen_elsewhere(family):
                     found[address] = None
         return [address for address in found if address.family in families]
+
+
+def _families(group: Group) -> frozenset[int]:
+    return frozenset(address.family for pod in group.pods for address in pod.addresses)
+
+
+def _how_many(answers: Iterable[bool]) -> str:
+    """ALL, SOME or NONE of them; ALL where there is none to ask for."""
+    found = set(answers)
+    if found == {True, False}:
+        return SOME
+    return NONE if found == {False} else ALL
 
 
 def _own_sources(node: Node) -> list[tuple[str, Address, bool]]:

@@ -30,7 +30,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Inventory
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.profile import Profile
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.reach import Reach
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.reach import NONE, SOME, Reach
 
 
 def build(
@@ -186,16 +186,13 @@ def _flags(group: Group, reach: Reach, profile: Profile) -> list[str]:
         if policies and not any(policy.rules[direction] for policy in policies):
             flags.append(f"deny_all_{direction}")
     if group.policies[INGRESS]:
-        anything, blocks = reach.sources(group)
-        if not anything and not blocks:
-            flags.append("nodes_cut")
+        flags += {NONE: ["nodes_cut"], SOME: ["some_nodes_cut"]}.get(reach.nodes(group), [])
         if profile.cuts_probes:
             flags.append("probe_risk")
     if group.policies[EGRESS]:
         if reach.dns_pods and not reach.dns(group):
             flags.append("no_dns")
-        if reach.cluster.inventory.api_servers and not reach.api_server(group):
-            flags.append("no_apiserver")
+        flags += {NONE: ["no_apiserver"], SOME: ["some_apiservers_cut"]}.get(reach.api_servers(group), [])
     return flags
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -148,6 +149,29 @@ def test_a_block_lets_some_nodes_in() -> None:
     assert flags(built) == {"db-0": []}
     cut = {(row["node"], row["device"]): row["cut_pods"] for row in built["node_sources"]}
     assert cut == {("one", "overlay"): 0, ("one", "bridge"): 0, ("two", "overlay"): 0, ("two", "bridge"): 1}
+
+
+def test_a_block_that_covers_no_node_lets_none_in() -> None:
+    block = {"from": [{"ipBlock": {"cidr": "203.0.113.0/24"}}]}
+    assert flags(report(policy("shop/in", pods=DB, ingress=[block]))) == {"db-0": ["nodes_cut"]}
+    # The two are on two nodes, and only one of the nodes is let in.
+    block = {"from": [{"ipBlock": {"cidr": "10.244.1.0/32"}}]}
+    built = report(policy("shop/in", ingress=[block]))
+    assert {name: found for name, found in flags(built).items() if name == "web-0"} == {"web-0": ["some_nodes_cut"]}
+
+
+def test_every_api_server_has_to_be_reached() -> None:
+    rule = {"to": [{"ipBlock": {"cidr": "198.18.0.0/24"}}, DNS]}
+    further = copy.deepcopy(API_SERVER)
+    further["metadata"]["name"] = "further"
+    further["endpoints"] = [{"addresses": ["198.18.7.10"]}]
+    of_other_family = copy.deepcopy(API_SERVER)
+    of_other_family["metadata"]["name"] = "v6"
+    of_other_family["endpoints"] = [{"addresses": ["fd00::1"]}]
+    out = policy("shop/out", types=["Egress"], pods=DB, egress=[rule])
+    assert flags(report(out, of_other_family)) == {"db-0": []}
+    built = report(out, further)
+    assert flags(built) == {"db-0": ["some_apiservers_cut"]}
 
 
 def test_webhooks_need_the_servers_overlay_address() -> None:
