@@ -56,7 +56,9 @@ class Back:
         verdicts = [Verdict("", WAIT, "the DaemonSet's controller has not seen the old template yet")]
         if newest:
             pods.restart(self.daemons, self.out, names, running, newest)
-            verdicts = [gates.judge_pod(name, running[name], newest) for name in names if name not in away]
+            touched = {name for wave in state.waves[: state.wave + 1] for name in wave}
+            known = {name: node for name, node in nodes.items() if name in touched}
+            verdicts = [self._judge(name, running[name], known, newest) for name in names if name not in away]
         left = [verdict for verdict in verdicts if verdict.state != OK]
         if left and self.now() - state.wave_started <= self.params["wave_timeout"]:
             text = f"rolling back, waiting for {left[0]}"
@@ -80,6 +82,17 @@ class Back:
             silent = f" {', '.join(away)} did not answer; the old pod starts there on return." if away else ""
             ready = "all pods are ready again" if not away else "all other pods are ready again"
             self.out.failure = f"{_why(state)} ConfigMap and pod template were rolled back, and {ready}.{silent}"
+
+    def _judge(self, name: str, pod: Mapping[str, Any], nodes: Mapping[str, Any], newest: str) -> Verdict:
+        """Whether the old daemon is back, as the pod tells and, where it was started anew, the Node.
+
+        Its log is not asked: an older release may not write the texts that are awaited, and would never be back then.
+        """
+        verdict = gates.judge_pod(name, pod, newest)
+        if verdict.state != OK or "node" not in self.params["gates"] or name not in nodes:
+            return verdict
+        container = self.params["container"] or pod["spec"]["containers"][0]["name"]
+        return gates.judge_node(nodes[name], pod, container, self.params["annotation_prefix"])
 
     def _write(self, state: State) -> None:
         if state.config:

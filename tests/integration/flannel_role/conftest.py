@@ -42,7 +42,12 @@ class Outcome:
 
 
 def play(
-    directory: Path, *runs: Mapping[str, Any], tasks_from: str = "main", check: bool = False, cold: bool = False
+    directory: Path,
+    *runs: Mapping[str, Any],
+    tasks_from: str = "main",
+    check: bool = False,
+    diff: bool = False,
+    cold: bool = False,
 ) -> Outcome:
     """Run the role on localhost, once for each set of variables."""
     tasks = [
@@ -56,6 +61,7 @@ def play(
         "playbook",
         *("-i", "localhost,", str(book), "-e", f"ansible_python_interpreter={sys.executable}"),
         *(["--check"] if check else []),
+        *(["--diff", "-vvv"] if diff else []),
         environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places), "ANSIBLE_NOCOLOR": "true"},
         cold=cold,
     )
@@ -70,11 +76,11 @@ class Cluster:
         self._directory = directory
         self._cold = cold
 
-    def run(self, tasks_from: str = "main", *, check: bool = False, **variables: Any) -> Outcome:
+    def run(self, tasks_from: str = "main", *, check: bool = False, diff: bool = False, **variables: Any) -> Outcome:
         """Run the role; names of variables without their prefix."""
         given = {f"flannel_{name}": value for name, value in variables.items()}
         settings = {"flannel_kubeconfig": str(self.server.admin), "flannel_wait": False, **given}
-        return play(self._directory, settings, tasks_from=tasks_from, check=check, cold=self._cold)
+        return play(self._directory, settings, tasks_from=tasks_from, check=check, diff=diff, cold=self._cold)
 
     def get(self, path: str) -> dict[str, Any] | None:
         """An object, None when it is not there."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries
 from ansible_collections.podnet.cni.tests.integration.etcd._lab import run_module
 from ansible_collections.podnet.cni.tests.integration.flannel_role.conftest import Cluster
 
@@ -188,6 +188,44 @@ def test_the_sidecar_of_the_module_is_not_dropped(cluster: Cluster) -> None:
     assert cluster.run(netpol_enabled=True).code == 0
     taken = containers(cluster.daemonset())["kube-network-policies"]
     assert taken["command"][0] == "/bin/netpol" and "args" not in taken
+
+
+def test_preshared_keys_are_not_shown(cluster: Cluster) -> None:
+    old, new = "A" * 43 + "=", "B" * 42 + "A="
+    wireguard = {"backend": "wireguard", "diff": True}
+    installing = cluster.run(psk=old, **wireguard)
+    assert installing.changed == 1
+    changing = [
+        cluster.run(psk=new, allow_network_change=True, rollout=waves, check=True, **wireguard)
+        for waves in (False, True)
+    ]
+    for outcome in (installing, *changing):
+        assert "kube-flannel-cfg" in outcome.output
+        assert old not in outcome.output
+        assert new not in outcome.output
+    assert all("sha256:" in outcome.output for outcome in changing), "that the key changes is to be seen"
+
+
+def test_waves_take_a_container_away_and_its_rights_afterwards(cluster: Cluster) -> None:
+    try:
+        cluster.server.start_controller_manager("10.244.0.0/16", "daemonset-controller")
+    except _kube_binaries.Missing as reason:
+        pytest.skip(str(reason))
+    assert cluster.run(netpol_enabled=True).changed == 1
+    mark = cluster.server.audit_mark()
+    done = cluster.run(rollout=True, rollout_soak=0, rollout_max_failed="10%", rollout_command=["true"])
+    assert done.code == 0, done.output
+    assert list(containers(cluster.daemonset())) == ["kube-flannel"]
+    written = [line for line in cluster.writes(mark) if "/clusterroles/" in line or "/daemonsets/" in line]
+    kinds = ["rights" if "/clusterroles/" in line else "pods" for line in written]
+    assert (kinds[0], kinds.count("rights")) == ("rights", 2), "those of both, then those of the new pods"
+    assert "pods" in kinds[: kinds.index("rights", 1)], written
+    rules = cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel")
+    assert rules is not None
+    assert not [rule for rule in rules["rules"] if "networkpolicies" in rule["resources"]]
+    mark = cluster.server.audit_mark()
+    assert cluster.run(rollout=True, rollout_soak=0).changed == 0
+    assert cluster.writes(mark) == []
 
 
 def test_helm_release_without_the_label_is_taken_over(cluster: Cluster) -> None:

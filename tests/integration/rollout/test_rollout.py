@@ -142,6 +142,20 @@ def test_a_node_that_stays_ill_brings_everything_back(kube: _kube.KubeServer, be
         assert leases(agents) == []
 
 
+def test_the_way_back_ends_when_the_old_daemon_has_reached_its_node(kube: _kube.KubeServer) -> None:
+    with playing(kube, "wayback", NODES) as agents:
+        time.sleep(1.1)
+        agents.behave = lambda _node, template: (
+            "crash" if template["spec"]["containers"][0]["image"] == "flannel:v2" else "silent"
+        )
+        failure = Run(agents, template=V2, wave_timeout=2.0).finish().failure
+        assert "The rollback is not complete: n1: the Node's condition is from an earlier start" in failure
+        assert "n2" not in failure.split("The rollback")[1], "its pod was not started anew"
+        assert len(leases(agents)) == 1
+        assert "is not complete" not in Run(agents, template=V2, gates=["logs"], holder="run-2").finish().failure
+        assert leases(agents) == []
+
+
 def test_command_that_fails_brings_everything_back(kube: _kube.KubeServer) -> None:
     with playing(kube, "command", NODES) as agents:
         run = Run(agents, template=V2, command=["check"])
