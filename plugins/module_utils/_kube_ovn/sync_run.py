@@ -159,6 +159,14 @@ def apply_plans(
 
 
 def owners(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
+    """The workloads behind pods that drifted, in a stable order, and whether each can be restarted."""
+    found = gathered(api, plans)
+    for owner in found:
+        owner.reason = _why_not(api, owner)
+    return found
+
+
+def gathered(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
     """The workloads behind pods that drifted, in a stable order."""
     found: dict[tuple[str, ...], Owner] = {}
     replica_sets: dict[str, dict[str, tuple[str, str, str]]] = {}
@@ -179,8 +187,6 @@ def owners(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
         owner.pods.append(plan.name)
         owner.labels.append(plan.labels)
         owner.keys.update(each.key for each in plan.drift)
-    for owner in found.values():
-        owner.reason = _why_not(api, owner)
     return [found[key] for key in sorted(found)]
 
 
@@ -274,7 +280,7 @@ def still_drifting(api: Api, config: Config, owner: Owner) -> str:
     for namespace in selected(api, config, [owner.namespace]):
         plans += plan_namespace(api, namespace, config)
     key = (owner.api_version, owner.kind, owner.name)
-    for each in owners(api, plans):
+    for each in gathered(api, plans):
         if (each.api_version, each.kind, each.name) == key:
             return f"new pods do not inherit {', '.join(sorted(each.keys))}: is the role in place?"
     return ""
