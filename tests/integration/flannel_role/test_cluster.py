@@ -223,6 +223,10 @@ def test_waves_take_a_container_away_and_its_rights_afterwards(cluster: Cluster)
     rules = cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel")
     assert rules is not None
     assert not [rule for rule in rules["rules"] if "networkpolicies" in rule["resources"]]
+    refused = cluster.run(rollout=True, rollout_canary_selector="pool=x", netpol_enabled=True, check=True)
+    assert refused.failed_with("canary_selector selects no node")
+    refused = cluster.run(rollout=True, rollout_log_others=[{"container": "x", "unknown": 1}])
+    assert refused.failed_with("unknown")
     mark = cluster.server.audit_mark()
     assert cluster.run(rollout=True, rollout_soak=0).changed == 0
     assert cluster.writes(mark) == []
