@@ -115,7 +115,7 @@ class Kernel:
             if not check:
                 raise
             self.missing = str(error)
-        self._bulk = rtnetlink.Connection()
+        self._bulk = rtnetlink.Connection(host)
 
     def __enter__(self) -> Kernel:
         return self

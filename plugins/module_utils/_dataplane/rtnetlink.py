@@ -20,6 +20,7 @@ import os
 import socket
 import struct
 import time
+from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
@@ -35,6 +36,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
     ObservedNeighbour,
     ObservedRoute,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 
 RTM_NEWADDR, RTM_GETADDR = 20, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
@@ -68,6 +70,9 @@ BATCH = 500
 LOOKUP_BATCH = 100
 ATTEMPTS = 10
 RECEIVE_SECONDS = 10
+# How often an answer that does not come is waited for: a busy kernel answers late, a broken one never.
+TIMEOUTS = 3
+_PASSING = (errno.EMSGSIZE, errno.ENOBUFS, errno.EINTR, errno.EBUSY)
 
 _HEADER = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -329,9 +334,13 @@ class AddressReader:
 
 
 class Connection:
-    """One rtnetlink socket in the network namespace of this process; a context manager."""
+    """One rtnetlink socket in the network namespace of this process; a context manager.
 
-    def __init__(self) -> None:
+    `host` is the name that errors give the host. What is asked raises PodnetError when the kernel goes on failing.
+    """
+
+    def __init__(self, host: str = "") -> None:
+        self._host = host
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
         self._socket.bind((0, 0))
         self._socket.settimeout(RECEIVE_SECONDS)
@@ -360,14 +369,24 @@ class Connection:
     def __exit__(self, *_exc: object) -> None:
         self._socket.close()
 
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = f"host {self._host}: " if self._host else ""
+            reason = error.strerror or str(error)
+            raise PodnetError(f"{where}the kernel fails to answer over netlink ({reason}); run again") from error
+
     def send(self, messages: Sequence[bytes]) -> list[Failure]:
         """Have the kernel carry out the messages in order; return those that it refused.
 
         A message that fails does not stop the ones after it.
         """
         failures: list[Failure] = []
-        for start in range(0, len(messages), BATCH):
-            failures += self._send_batch(messages[start : start + BATCH], start)
+        with self._named_errors():
+            for start in range(0, len(messages), BATCH):
+                failures += self._send_batch(messages[start : start + BATCH], start)
         return failures
 
     def _send_batch(self, batch: Sequence[bytes], start: int) -> list[Failure]:
@@ -375,17 +394,24 @@ class Connection:
             try:
                 return self._exchange(batch, start)
             except OSError as error:
-                # The batch was too big for the socket, or an answer was lost for want of memory: every message may
-                # be sent again, because setting twice and deleting twice end in the same state.
-                if error.errno not in (errno.EMSGSIZE, errno.ENOBUFS, errno.EAGAIN):
-                    raise
-                self._drain()
-                if len(batch) > 1:
+                # The batch was too big for the socket, or an answer was lost: every message may be sent again,
+                # because setting twice and deleting twice end in the same state.
+                self._check_passing(error, attempt)
+                if len(batch) > 1 and not isinstance(error, socket.timeout):
                     middle = len(batch) // 2
                     first = self._send_batch(batch[:middle], start)
                     return first + self._send_batch(batch[middle:], start + middle)
                 time.sleep(0.01 * 2**attempt)
-        raise OSError(errno.ENOBUFS, "the kernel has no memory for netlink messages")
+        raise OSError(errno.ENOBUFS, "no memory for netlink messages")
+
+    def _check_passing(self, error: OSError, attempt: int) -> None:
+        """Make ready to ask again, or raise the error when that would not help."""
+        if isinstance(error, socket.timeout):
+            if attempt >= TIMEOUTS - 1:
+                raise error
+        elif error.errno not in _PASSING or attempt == ATTEMPTS - 1:
+            raise error
+        self._drain()
 
     def _exchange(self, batch: Sequence[bytes], start: int) -> list[Failure]:
         base = self._sequence + 1
@@ -419,11 +445,21 @@ class Connection:
     def lookup(self, addresses: Sequence[bytes]) -> list[tuple[int, bytes]]:
         """For each address: (outgoing interface index, gateway or b"") of the route to it; index 0 if there is none."""
         found: list[tuple[int, bytes]] = []
-        for start in range(0, len(addresses), LOOKUP_BATCH):
-            found += self._lookup_batch(addresses[start : start + LOOKUP_BATCH])
+        with self._named_errors():
+            for start in range(0, len(addresses), LOOKUP_BATCH):
+                found += self._lookup_batch(addresses[start : start + LOOKUP_BATCH])
         return found
 
     def _lookup_batch(self, addresses: Sequence[bytes]) -> list[tuple[int, bytes]]:
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._lookup_once(addresses)
+            except OSError as error:
+                self._check_passing(error, attempt)
+                time.sleep(0.01 * 2**attempt)
+        raise OSError(errno.ENOBUFS, "no memory for netlink messages")
+
+    def _lookup_once(self, addresses: Sequence[bytes]) -> list[tuple[int, bytes]]:
         base = self._sequence + 1
         self._sequence += len(addresses)
         self._socket.send(_numbered([encode_lookup(address) for address in addresses], base, acknowledge_all=True))
@@ -445,15 +481,14 @@ class Connection:
         socket is asked for again after `reset()`. A table that never holds still is taken as it is after ten tries:
         whoever plans from it converges on the next run.
         """
-        for attempt in range(ATTEMPTS):
-            reset()
-            try:
-                if self._dump_once(kind, body, read) or attempt == ATTEMPTS - 1:
-                    return
-            except OSError as error:
-                if error.errno not in (errno.ENOBUFS, errno.EINTR, errno.EBUSY) or attempt == ATTEMPTS - 1:
-                    raise
-                self._drain()
+        with self._named_errors():
+            for attempt in range(ATTEMPTS):
+                reset()
+                try:
+                    if self._dump_once(kind, body, read) or attempt == ATTEMPTS - 1:
+                        return
+                except OSError as error:
+                    self._check_passing(error, attempt)
 
     def _dump_once(self, kind: int, body: bytes, read: Callable[[bytes, int, int], None]) -> bool:
         self._sequence += 1

@@ -26,6 +26,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     to_text,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.rtnetlink import Connection, Failure
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 
 ADDRESSES = st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16)
 MACS = st.binary(min_size=6, max_size=6)
@@ -163,6 +164,7 @@ class FakeSocket:
         self.trouble: list[OSError] = []
         self.largest = 10**9
         self.answers: list[bytes] = []
+        self.blocking = True
 
     def send(self, data: bytes | bytearray) -> int:
         if len(data) > self.largest:
@@ -180,17 +182,18 @@ class FakeSocket:
         return len(data)
 
     def recv(self, _size: int) -> bytes:
-        if self.trouble:
+        if self.blocking and self.trouble:
             raise self.trouble.pop(0)
         if not self.answers:
-            raise BlockingIOError(errno.EAGAIN, "nothing")
+            # What the real one raises that has a timeout, and what it raises that has none and does not block.
+            raise TimeoutError("timed out") if self.blocking else BlockingIOError(errno.EAGAIN, "nothing")
         return self.answers.pop(0)
 
-    def setblocking(self, _flag: bool) -> None:
-        return
+    def setblocking(self, flag: bool) -> None:
+        self.blocking = flag
 
     def settimeout(self, _seconds: float) -> None:
-        return
+        self.blocking = True
 
     def close(self) -> None:
         return
@@ -228,12 +231,39 @@ def test_failures_keep_their_place_and_reason() -> None:
     assert failures[1].text() == "Operation not permitted"
 
 
-@pytest.mark.parametrize("code", [errno.ENOBUFS, errno.EAGAIN])
-def test_a_lost_answer_is_asked_for_again(code: int) -> None:
+LATE = TimeoutError("timed out")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "batches"),
+    [([OSError(errno.ENOBUFS, "lost")], [10, 5, 5]), ([LATE], [10, 10]), ([LATE, LATE], [10, 10, 10])],
+)
+def test_a_lost_answer_is_asked_for_again(trouble: list[OSError], batches: list[int]) -> None:
     fake = FakeSocket({bodies([3])[0]: (errno.EINVAL, "")})
-    fake.trouble = [OSError(code, "lost")]
+    fake.trouble = list(trouble)
     assert connection(fake).send(messages(10)) == [Failure(3, errno.EINVAL, "")]
-    assert [len(batch) for batch in fake.sent] == [10, 5, 5]
+    assert [len(batch) for batch in fake.sent] == batches
+
+
+@pytest.mark.parametrize("trouble", [[OSError(errno.ENOBUFS, "lost")], [LATE, LATE]])
+def test_a_lost_answer_to_a_lookup_is_asked_for_again(trouble: list[OSError]) -> None:
+    fake = FakeSocket()
+    fake.trouble = list(trouble)
+    assert connection(fake).lookup([bytes(4), bytes(16)]) == [(0, b""), (0, b"")]
+    assert [len(batch) for batch in fake.sent] == [2] * (len(trouble) + 1)
+
+
+def test_a_kernel_that_never_answers_is_named_with_the_host() -> None:
+    for ask in (lambda one: one.send(messages(3)), lambda one: one.lookup([bytes(4)]), lambda one: one.addresses()):
+        fake = FakeSocket()
+        fake.trouble = [LATE] * 3
+        made = connection(fake)
+        vars(made)["_host"] = "n1"
+        with pytest.raises(
+            PodnetError, match=r"host n1: the kernel fails to answer over netlink \(timed out\); run again"
+        ):
+            ask(made)
+        assert len(fake.sent) == 3
 
 
 def test_a_batch_that_is_too_long_is_split() -> None:
@@ -248,7 +278,7 @@ def test_a_socket_that_never_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     fake = FakeSocket()
     fake.largest = 1
-    with pytest.raises(OSError, match="no memory for netlink messages"):
+    with pytest.raises(PodnetError, match=r"fails to answer over netlink .*; run again"):
         connection(fake).send(messages(1))
 
 
@@ -300,7 +330,7 @@ def test_a_dump_that_never_holds_still_is_taken_as_it_is() -> None:
 
 
 def test_a_dump_that_fails() -> None:
-    with pytest.raises(PermissionError):
+    with pytest.raises(PodnetError, match="Operation not permitted"):
         collected(FakeSocket(), [dump([], 1, code=errno.EPERM)])
 
 
