@@ -217,8 +217,9 @@ def plan(want: Sequence[Table], observed: Observed, remove_leftovers: bool = Fal
         actions=tuple(actions),
         script=script,
         cleanups=tuple(cleanups),
-        before=render(observed.tables) + _leftover_text(found),
-        after=render(want) + _leftover_text([] if remove_leftovers else found),
+        before=render(observed.tables) + _leftover_text("left behind by flanneld", found),
+        after=render(want)
+        + _leftover_text("stays until remove_firewall_leftovers is set", [] if remove_leftovers else found),
         leftovers=tuple(found),
         ruleset=replacement(want),
     )
@@ -235,8 +236,8 @@ def apply(run: Run, firewall_plan: FirewallPlan) -> None:
         checked(run, command, text, missing=MISSING, hint=HINT)
 
 
-def _leftover_text(names: Sequence[str]) -> str:
-    return "".join(f"# left behind by flanneld: {name}\n" for name in names)
+def _leftover_text(words: str, names: Sequence[str]) -> str:
+    return "".join(f"# {words}: {name}\n" for name in names)
 
 
 def _rules(tables: Iterable[Table]) -> list[str]:

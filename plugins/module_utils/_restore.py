@@ -66,13 +66,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class RestorePlan:
-    """File names to write and to remove, and what happens to secret files, with the sentences that say so."""
+    """File names to write and to remove, and what happens to secret files, with the sentences that say so.
+
+    `changes` are (path, before, after) of each file, in words: what is in it is long, or secret.
+    """
 
     write: tuple[str, ...]
     remove: tuple[str, ...]
     write_secret: bool
     remove_secret: str
     actions: tuple[str, ...]
+    changes: tuple[tuple[str, str, str], ...]
 
     def __bool__(self) -> bool:
         return bool(self.actions)
@@ -159,12 +163,15 @@ def plan(want: Restore, observed: Observed, directory: str) -> RestorePlan:
     write = tuple(name for name, text in want.files.items() if observed.files.get(name) != text)
     remove = tuple(name for name, text in observed.files.items() if text is not None and name not in want.files)
     write_secret = bool(want.secret_path) and observed.secret != want.secret
-    actions = [f"write {want.secret_path}"] if write_secret else []
-    actions += [f"write {os.path.join(directory, name)}" for name in write]
-    actions += [f"remove {os.path.join(directory, name)}" for name in remove]
+    written = [(want.secret_path, observed.secret)] if write_secret else []
+    written += [(os.path.join(directory, name), observed.files.get(name)) for name in write]
+    removed = [os.path.join(directory, name) for name in remove]
     if observed.old_secret_path:
-        actions.append(f"remove {observed.old_secret_path}")
-    return RestorePlan(write, remove, write_secret, observed.old_secret_path, tuple(actions))
+        removed.append(observed.old_secret_path)
+    actions = [f"write {path}" for path, _old in written] + [f"remove {path}" for path in removed]
+    changes = [(path, "absent" if old is None else "present, outdated", "present") for path, old in written]
+    changes += [(path, "present", "absent") for path in removed]
+    return RestorePlan(write, remove, write_secret, observed.old_secret_path, tuple(actions), tuple(changes))
 
 
 def apply(want: Restore, restore_plan: RestorePlan, directory: str) -> None:

@@ -103,9 +103,9 @@ class Plan:
     def actions(self) -> list[str]:
         """What the plan does, a line per operation; long lists of one kind become their count."""
         lines: list[str] = []
-        for verb, noun, entries, text in self._steps():
+        for verb, noun, plural, entries, text in self._steps():
             if len(entries) > LISTED_PER_KIND:
-                lines.append(f"{verb} {len(entries)} {noun}s")
+                lines.append(f"{verb} {len(entries)} {plural}")
             else:
                 lines += [f"{verb} {noun} {text(entry)}" for entry in entries]
         return lines
@@ -114,7 +114,7 @@ class Plan:
         """What the kernel holds of the things that change, as iproute2 writes them."""
         lines = [
             f"{noun} {text(entry)}"
-            for verb, noun, entries, text in self._steps()
+            for verb, noun, _plural, entries, text in self._steps()
             if verb == "remove"
             for entry in entries
         ]
@@ -125,28 +125,34 @@ class Plan:
         """What the kernel shall hold of the things that change, as iproute2 writes them."""
         lines = [
             f"{noun} {text(entry)}"
-            for verb, noun, entries, text in self._steps()
+            for verb, noun, _plural, entries, text in self._steps()
             if verb in ("add", "set")
             for entry in entries
         ]
         return lines + [f"link {change.link.name} {change.what} {change.after}" for change in self.change_links]
 
-    def _steps(self) -> Sequence[tuple[str, str, Sequence[object], Callable[..., str]]]:
+    def _steps(self) -> Sequence[tuple[str, str, str, Sequence[object], Callable[..., str]]]:
         return (
-            ("remove", "link", self.remove_links, self._removed_link_text),
-            ("add", "link", self.create_links, link_text),
-            ("change", "link", self.change_links, _change_text),
-            ("remove", "address", self.remove_addresses, address_text),
-            ("add", "address", self.add_addresses, address_text),
-            ("configure", "wireguard device", self.set_wireguard, lambda link: f"{link.name} listen-port {link.port}"),
-            ("remove", "wireguard peer", self.remove_peers, peer_text),
-            ("set", "wireguard peer", self.set_peers, peer_text),
-            ("remove", "route", self.remove_routes, route_text),
-            ("remove", "neighbour", self.remove_neighbours, neighbour_text),
-            ("remove", "FDB entry", self.remove_fdb, fdb_text),
-            ("set", "FDB entry", self.set_fdb, fdb_text),
-            ("set", "neighbour", self.set_neighbours, neighbour_text),
-            ("set", "route", self.set_routes, route_text),
+            ("remove", "link", "links", self.remove_links, self._removed_link_text),
+            ("add", "link", "links", self.create_links, link_text),
+            ("change", "link", "links", self.change_links, _change_text),
+            ("remove", "address", "addresses", self.remove_addresses, address_text),
+            ("add", "address", "addresses", self.add_addresses, address_text),
+            (
+                "configure",
+                "wireguard device",
+                "wireguard devices",
+                self.set_wireguard,
+                lambda link: f"{link.name} listen-port {link.port}",
+            ),
+            ("remove", "wireguard peer", "wireguard peers", self.remove_peers, peer_text),
+            ("set", "wireguard peer", "wireguard peers", self.set_peers, peer_text),
+            ("remove", "route", "routes", self.remove_routes, route_text),
+            ("remove", "neighbour", "neighbours", self.remove_neighbours, neighbour_text),
+            ("remove", "FDB entry", "FDB entries", self.remove_fdb, fdb_text),
+            ("set", "FDB entry", "FDB entries", self.set_fdb, fdb_text),
+            ("set", "neighbour", "neighbours", self.set_neighbours, neighbour_text),
+            ("set", "route", "routes", self.set_routes, route_text),
         )
 
     def _removed_link_text(self, link: Link) -> str:

@@ -6,7 +6,8 @@
 Private to podnet.cni: may change in any release.
 
 The kernel comes first, then the firewall, then the files that are replayed at boot, and the subnet file last: what
-reads it, the CNI plugin, then finds everything else in place. Removal goes the other way round.
+reads it, the CNI plugin, then finds everything else in place. On a host that leaves, the subnet file goes first and
+the wireguard keys with it, then come kernel, firewall and the files for the boot.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ class Outcome:
         warning = f"{what}. This check run goes on as if the host held nothing that only this could read"
         if what and warning not in self.warnings:
             self.warnings.append(warning)
+
+    def note_file(self, path: str, before: str, after: str) -> None:
+        """Put into the difference what happens to a file whose content is too long or too secret to be shown."""
+        self.before.append(f"file {path}: {before}")
+        self.after.append(f"file {path}: {after}")
 
 
 def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
@@ -184,7 +190,11 @@ def _plan_removals(request: Request, outcome: Outcome) -> list[str]:
         return []
     key_file = request.wireguard_key_file if request.config.backend.type == "wireguard" else ""
     keys_left = [path for path in (key_file, f"{key_file}.psk") if key_file and os.path.exists(path)]
-    outcome.actions += [f"remove {path}" for path in keys_left]
+    for path in keys_left:
+        # The boot files may name the preshared key, too.
+        if f"remove {path}" not in outcome.actions:
+            outcome.actions.append(f"remove {path}")
+            outcome.note_file(path, "present", "absent")
     return ([request.subnet_file] if request.subnet_file else []) + keys_left
 
 
@@ -244,7 +254,7 @@ def _plan_firewall(request: Request, run: Run, outcome: Outcome, check: bool) ->
     outcome.tolerate(check, observe)
     firewall_plan = _firewall.plan(want, observed, request.remove_firewall_leftovers)
     outcome.actions += firewall_plan.actions
-    if firewall_plan:
+    if firewall_plan or firewall_plan.leftovers:
         outcome.before += firewall_plan.before.splitlines()
         outcome.after += firewall_plan.after.splitlines()
     if firewall_plan.leftovers and not request.remove_firewall_leftovers:
@@ -282,7 +292,8 @@ class _Restored:
         observed = _restore.observe(self._directory, self._want.secret_path)
         self._plan = _restore.plan(self._want, observed, self._directory)
         outcome.actions += self._plan.actions
-        outcome.after += [f"file {os.path.join(self._directory, name)}: as above" for name in self._plan.write]
+        for path, before, after in self._plan.changes:
+            outcome.note_file(path, before, after)
 
     def apply(self) -> None:
         if self._directory and self._plan:

@@ -144,14 +144,52 @@ def test_everything_at_once(host: Host, tmp_path: Path) -> None:
         f"write {tmp_path}/run/subnet.env",
     ]
     assert "FLANNEL_MTU=9000" in repaired["diff"]["before"]
+    assert f"file {tmp_path}/restore/ip.batch: absent\n" in repaired["diff"]["before"]
+    assert f"file {tmp_path}/restore/ip.batch: present\n" in repaired["diff"]["after"]
 
     gone = host.module(state="absent", **{key: arguments[key] for key in arguments if key not in ("lease", "peers")})
     assert gone["changed"]
+    assert f"file {tmp_path}/restore/restore.sh: present\n" in gone["diff"]["before"]
+    assert f"file {tmp_path}/restore/restore.sh: absent\n" in gone["diff"]["after"]
     assert not (tmp_path / "run" / "subnet.env").exists()
     assert not (tmp_path / "restore").exists()
     assert "podnet_cni" not in host.shell("nft list ruleset")
     again = host.module(state="absent", **{key: arguments[key] for key in arguments if key not in ("lease", "peers")})
     assert again["actions"] == []
+
+
+LEFTOVERS = """
+table ip nat {
+    chain FLANNEL-POSTRTG { }
+    chain POSTROUTING { type nat hook postrouting priority 100; jump FLANNEL-POSTRTG; }
+}
+table ip filter {
+    chain FLANNEL-FWD { accept; }
+    chain FORWARD { type filter hook forward priority 0; jump FLANNEL-FWD; }
+}
+"""
+
+
+def test_what_flanneld_left_in_the_firewall_is_shown_until_it_may_go(host: Host, tmp_path: Path) -> None:
+    """A flanneld that changed from iptables to nftables mode leaves both jumps."""
+    if shutil.which("nft") is None:
+        pytest.skip("nft is not installed")
+    arguments = with_files(tmp_path)
+    host.module(**arguments)
+    (tmp_path / "left.nft").write_text(LEFTOVERS)
+    host.shell(f"nft -f {tmp_path}/left.nft")
+    shown = host.module(**arguments)
+    assert not shown["changed"]
+    for place in ("FLANNEL-FWD in table filter", "FLANNEL-POSTRTG in table nat"):
+        name = f"iptables-nft chain {place}, jumps to it: 1"
+        assert f"# left behind by flanneld: {name}\n" in shown["diff"]["before"]
+        assert f"# stays until remove_firewall_leftovers is set: {name}\n" in shown["diff"]["after"]
+        assert any(name in warning for warning in host.warnings(shown))
+    removed = host.module(**arguments, remove_firewall_leftovers=True)
+    assert len(removed["actions"]) == 2
+    assert "stays" not in removed["diff"]["after"]
+    assert "FLANNEL" not in host.shell("nft list ruleset")
+    assert host.module(**arguments)["diff"]["before"] == ""
 
 
 def test_the_boot_files_bring_back_the_same(host: Host, tmp_path: Path) -> None:

@@ -211,8 +211,17 @@ def test_leaving_takes_the_keys_along(host: Host, tmp_path: Path) -> None:
         "subnet_file": "",
         "wireguard_key_file": str(path),
     }
-    assert host.module(check=True, **leave)["actions"] == [f"remove {path}", f"remove {path}.psk"]
+    foreseen = host.module(check=True, **leave)
+    assert foreseen["actions"] == [f"remove {path}", f"remove {path}.psk"]
+    assert foreseen["diff"]["before"] == f"file {path}: present\nfile {path}.psk: present\n"
+    assert foreseen["diff"]["after"] == f"file {path}: absent\nfile {path}.psk: absent\n"
     assert path.exists()
+    # The boot files name the preshared key, too: it is removed once.
+    restore_dir = tmp_path / "restore"
+    restore_dir.mkdir()
+    (restore_dir / "restore.conf").write_text(f"preshared_key_file={path}.psk\n")
+    leave["restore_dir"] = str(restore_dir)
+    assert host.module(check=True, **leave)["actions"].count(f"remove {path}.psk") == 1
     assert host.module(**leave)["changed"]
     assert list(tmp_path.iterdir()) == []
     assert host.module(**leave)["actions"] == []

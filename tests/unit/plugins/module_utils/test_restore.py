@@ -173,6 +173,11 @@ def test_only_what_differs_is_written_and_what_is_obsolete_goes(tmp_path: Path) 
     plan = converge(directory, _restore.desired(VXLAN, subnet_env="y\n", subnet_file="/f"))
     assert plan.write == ("ip.batch",)
     assert sorted(plan.remove) == ["firewall.nft", "peers.flannel-wg"]
+    assert sorted(plan.changes) == [
+        (f"{directory}/firewall.nft", "present", "absent"),
+        (f"{directory}/ip.batch", "present, outdated", "present"),
+        (f"{directory}/peers.flannel-wg", "present", "absent"),
+    ]
     assert (directory / "note").exists()
 
 
@@ -197,10 +202,14 @@ def test_the_preshared_key_gets_a_private_file(tmp_path: Path, monkeypatch: pyte
     plan = converge(tmp_path / "d", want)
     path = tmp_path / "wireguard.key.psk"
     assert plan.actions[0] == f"write {path}"
+    assert plan.changes[0] == (str(path), "absent", "present")
+    assert want.secret not in str(plan)
     assert path.read_text() == want.secret
     assert stat.S_IMODE(path.stat().st_mode) == 0o400
     assert not converge(tmp_path / "d", want)
-    assert converge(tmp_path / "d", _restore.NOTHING).actions[-1] == f"remove {path}"
+    gone = converge(tmp_path / "d", _restore.NOTHING)
+    assert gone.actions[-1] == f"remove {path}"
+    assert gone.changes[-1] == (str(path), "present", "absent")
     assert not path.exists()
     assert not converge(tmp_path / "d", _restore.NOTHING)
 

@@ -291,6 +291,23 @@ def test_long_lists_are_counted() -> None:
     assert len(plan.make(build(config("host-gw"), list(range(2, 202))), Observed()).actions()) == 200
 
 
+def test_counts_of_each_kind_read_well() -> None:
+    plane = build(config(), [2])
+    many = plan.LISTED_PER_KIND + 1
+    steps = plan.Plan(
+        add_addresses=[plane.addresses[0]] * many,
+        set_peers=build(config("wireguard"), [2]).wireguard_peers * many,
+        remove_neighbours=plane.neighbours * many,
+        set_fdb=plane.fdb * many,
+    )
+    assert steps.actions() == [
+        "add 201 addresses",
+        "set 201 wireguard peers",
+        "remove 201 neighbours",
+        "set 201 FDB entries",
+    ]
+
+
 def test_an_empty_plan_is_false() -> None:
     steps = plan.Plan()
     assert not steps
