@@ -309,6 +309,28 @@ def test_nodes_and_rollouts(kube: _kube.KubeServer) -> None:
     kube.api("DELETE", "/api/v1/nodes/unready")
 
 
+def test_pods_that_nobody_replaces_are_warned_about(kube: _kube.KubeServer) -> None:
+    labels = {"app": "owned"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "c"}]}}
+    daemons = item("DaemonSet", "owned", "default", "apps/v1")
+    daemons["spec"] = {
+        "selector": {"matchLabels": labels},
+        "template": template,
+        "updateStrategy": {"type": "OnDelete"},
+    }
+    path = "/apis/apps/v1/namespaces/default/daemonsets"
+    kube.api("POST", path, daemons)
+    counts = {"currentNumberScheduled": 3, "numberMisscheduled": 0, "numberReady": 3, "numberAvailable": 3}
+    status = {**counts, "desiredNumberScheduled": 3, "updatedNumberScheduled": 1, "observedGeneration": 1}
+    kube.api("PATCH", f"{path}/owned/status", {"status": status}, MERGE)
+    looked = look(kube, check=False, rollouts=[{"namespace": "default", "name": "owned"}])
+    applied = run_module("kube_apply", {"kubeconfig": str(kube.admin), "definitions": [daemons], "wait": True})
+    for result in (looked, applied):
+        assert result["finished"], result
+        assert "2 of 3 pods are of an older template and stay so" in str(result["warnings"])
+    kube.api("DELETE", f"{path}/owned")
+
+
 def test_pods_that_are_not_ready_are_named(kube: _kube.KubeServer) -> None:
     labels = {"app": "explained"}
     container = {"name": "c", "image": "c"}
