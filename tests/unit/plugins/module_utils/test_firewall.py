@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,30 @@ def test_the_rules_are_those_captured_from_a_running_flanneld(capture: str) -> N
         # postrtg comes first in ours, FLANNEL-FWD in the capture
         captured.sort(key=lambda line: "FLANNEL-FWD" in line)
         assert rules == [as_nft(table.family, line) for line in captured]
+
+
+def test_flannelds_own_nftables_mode_differs_in_the_two_rules_that_the_docs_name(tmp_path: Path) -> None:
+    held = json.loads(FLANNELD.read_text())["nftables"]
+    objects = [entry for entry in held["listing"] if not any(one.get("family") == "ip6" for one in entry.values())]
+    text = json.dumps({"nftables": objects}).replace('"flannel-ipv4"', '"podnet_cni"')
+    (theirs,) = _firewall.observe(Nft(listing=text), (), str(tmp_path)).tables
+    subnet = IPv4Network(_subnet_env.parse(held["subnet_env"])["FLANNEL_SUBNET"], strict=False)
+    (ours,) = _firewall.desired(_network_config.parse(held["config"]), Lease(subnet=subnet), ip_masq=True)
+    assert [replace(chain, rules=()) for chain in theirs.chains] == [replace(chain, rules=()) for chain in ours.chains]
+    masquerade, forward = zip(ours.chains, theirs.chains, strict=True)
+    assert forward[0].rules == forward[1].rules
+    differing = {
+        place: (mine, other)
+        for place, (mine, other) in enumerate(zip(masquerade[0].rules, masquerade[1].rules, strict=True))
+        if mine != other
+    }
+    assert list(differing) == [0, 3]
+    # The mark is tested whole, and all traffic to the network is let through as it is.
+    assert '"op": "==", "right": 16384' in differing[0][1]
+    assert differing[3] == (
+        "ip saddr != 10.5.0.0/16 ip daddr 10.5.57.0/24 return",
+        "ip saddr != 10.5.57.0/24 ip daddr 10.5.0.0/16 return",
+    )
 
 
 def as_nft(family: str, line: str) -> str:
