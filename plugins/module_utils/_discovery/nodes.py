@@ -67,6 +67,11 @@ def summarise(record: Record, snapshot: Snapshot, prefixes: Sequence[str]) -> No
 
 def server_arguments(all_nodes: Sequence[Obj]) -> list[str]:
     """The command line of a k3s or rke2 server, from the first Node that carries one; empty when none does."""
+    return server(all_nodes)[1]
+
+
+def server(all_nodes: Sequence[Obj]) -> tuple[str, list[str]]:
+    """The first Node that carries the command line of a k3s or rke2 server, and that line; empty when none does."""
     for node in all_nodes:
         notes = objects.notes(node)
         for key in ("k3s.io/node-args", "rke2.io/node-args"):
@@ -75,8 +80,8 @@ def server_arguments(all_nodes: Sequence[Obj]) -> list[str]:
             except ValueError:
                 continue
             if isinstance(words, list) and words and words[0] == "server":
-                return [word for word in words if isinstance(word, str)]
-    return []
+                return objects.name(node), [word for word in words if isinstance(word, str)]
+    return "", []
 
 
 def embeds_network(node: Obj) -> bool:

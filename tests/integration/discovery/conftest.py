@@ -18,6 +18,7 @@ from ansible_collections.podnet.cni.tests.integration import _kube
 ROOT = Path(__file__).resolve().parents[3]
 MANIFEST = ROOT / "docs" / "manifests" / "discovery-rbac.yaml"
 ACCOUNT = "podnet-discovery"
+USER = f"system:serviceaccount:default:{ACCOUNT}"
 
 
 def granted() -> list[dict[str, Any]]:
@@ -67,7 +68,6 @@ def complete(given: dict[str, Any]) -> dict[str, Any]:
         for container in item["spec"]["containers"]:
             container.setdefault("image", "example.com/image:1")
         return {"apiVersion": "v1", "kind": "Pod", **item}
-    item["status"].pop("nodeInfo", None)
     return {"apiVersion": "v1", "kind": "Node", **item}
 
 
@@ -79,11 +79,21 @@ def kube() -> Iterator[_kube.KubeServer]:
         yield server
 
 
+def assert_reads_only(kube: _kube.KubeServer, mark: int, user: str) -> None:
+    """The server's own audit log holds no write and no request for a Secret."""
+    events = kube.audit(mark, user)
+    assert events, "the audit log must have seen us"
+    assert {event["verb"] for event in events} <= {"get", "list"}
+    assert not any("secrets" in event["requestURI"] for event in events)
+
+
 @pytest.fixture(scope="module")
-def reader(kube: _kube.KubeServer) -> Path:
-    """A kubeconfig for the account of the shipped manifest, which is applied as it is."""
+def reader(kube: _kube.KubeServer) -> Iterator[Path]:
+    """A kubeconfig for the account of the shipped manifest, which is applied as it is; it may never write."""
     kube.apply(*granted())
-    return kube.token_kubeconfig(ACCOUNT)
+    mark = kube.audit_mark()
+    yield kube.token_kubeconfig(ACCOUNT)
+    assert_reads_only(kube, mark, USER)
 
 
 @pytest.fixture

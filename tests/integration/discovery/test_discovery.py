@@ -15,12 +15,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster impo
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.tests.integration import _kube
-from ansible_collections.podnet.cni.tests.integration.discovery.conftest import ACCOUNT, Seeded
+from ansible_collections.podnet.cni.tests.integration.discovery.conftest import USER, Seeded, assert_reads_only
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
 
 pytestmark = pytest.mark.kube
-
-USER = f"system:serviceaccount:default:{ACCOUNT}"
 
 
 def find(kubeconfig: Path, **scope: Any) -> list[dict[str, Any]]:
@@ -30,14 +28,6 @@ def find(kubeconfig: Path, **scope: Any) -> list[dict[str, Any]]:
 
 def cidrs(record: dict[str, Any], kind: str = "pod") -> list[str]:
     return [item["cidr"] for item in record["networking"][f"{kind}_cidrs"]]
-
-
-def assert_reads_only(kube: _kube.KubeServer, mark: int, user: str) -> None:
-    """The server's own audit log holds no write and no request for a Secret."""
-    events = kube.audit(mark, user)
-    assert events, "the audit log must have seen us"
-    assert {event["verb"] for event in events} <= {"get", "list"}
-    assert not any("secrets" in event["requestURI"] for event in events)
 
 
 def test_manifest_with_the_shipped_rights(kube: _kube.KubeServer, reader: Path, seeded: Seeded) -> None:

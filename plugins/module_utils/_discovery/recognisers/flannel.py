@@ -186,10 +186,10 @@ def _from_nodes(snapshot: Snapshot) -> Record | None:
     record.networking.ipam = "node-podcidr"
     _node_evidence(record, known)
     embedding = [node for node in known if _embeds(node)]
-    args = nodes.server_arguments([*snapshot.nodes, *snapshot.servers])
+    server, args = nodes.server([*snapshot.nodes, *snapshot.servers])
     off = objects.flag(args, "flannel-backend") == "none"
     if embedding and not off:
-        _embedded(record, embedding[0], args)
+        _embedded(record, embedding[0], server, args)
         flannel_nodes.describe(record, snapshot, PREFIX)
         return record
     # A DaemonSet that may not be seen is no reason to think that there is none.
@@ -207,9 +207,9 @@ def _embeds(node: Obj) -> bool:
     return "+k3s" in version or ("+rke2" in version and windows)
 
 
-def _embedded(record: Record, node: Obj, args: Sequence[str]) -> None:
+def _embedded(record: Record, node: Obj, server: str, args: Sequence[str]) -> None:
     record.install_method = "embedded"
-    where = f"Node {objects.name(node)} annotation node-args"
+    where = f"Node {server} annotation node-args"
     version = objects.text(node, "status", "nodeInfo", "kubeletVersion")
     record.add_evidence("kubelet", objects.name(node), f"kubelet {version} embeds flannel", 70)
     for kind, name, default in (("pod", "cluster-cidr", _K3S_PODS), ("service", "service-cidr", _K3S_SERVICES)):

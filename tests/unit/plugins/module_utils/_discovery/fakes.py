@@ -106,7 +106,8 @@ class Cluster:
                 if item["metadata"]["name"] == name:
                     return 200, item
             return 404, _status(404, "NotFound", f"{path} not found")
-        items = [item for item in items if _selected(item, query)]
+        # A list is in the order of the keys in etcd.
+        items = sorted((item for item in items if _selected(item, query)), key=_key)
         return self._page(items, query)
 
     def _page(self, items: list[dict[str, Any]], query: dict[str, str]) -> tuple[int, dict[str, Any]]:
@@ -122,6 +123,10 @@ class Cluster:
             metadata["remainingItemCount"] = len(page) - limit
             page = page[:limit]
         return 200, {"kind": "List", "metadata": metadata, "items": page}
+
+
+def _key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
 def _selected(item: dict[str, Any], query: dict[str, str]) -> bool:

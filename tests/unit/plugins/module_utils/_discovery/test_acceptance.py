@@ -226,6 +226,7 @@ def test_k3s(_row: None) -> None:
     assert (record["plugin"], record["install_method"], record["namespace"]) == ("flannel", "embedded", None)
     assert (record["distribution"], record["role"]) == ("k3s", "primary")
     assert cidrs(record) == ["10.52.0.0/16", "fd00:18:52::/56"]
+    assert record["networking"]["pod_cidrs"][0]["source"] == "Node server annotation node-args"
     assert cidrs(record, "service") == ["10.53.0.0/16"]
     assert record["networking"]["backend"] == {"type": "vxlan", "vni": 1, "port": 8472}
     assert record["health"]["state"] == "healthy"
