@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cni contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A relay in front of an etcd whose connections a test can break at a chosen moment."""
+"""A relay in front of an etcd, or another server, whose connections a test can break at a chosen moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import TracebackType
 
 class Relay:
     """Passes bytes between its own port and that of an etcd. C(cut) names a text: a request that holds it reaches etcd,
-    but its answer does not come back and the connection ends."""
+    but its answer does not come back and the connection ends. C(received) counts the bytes that came from it."""
 
     def __init__(self, port: int) -> None:
         self._target = port
@@ -23,6 +23,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{self.port}"
         self.cut = b""
         self.cuts = 0
+        self.received = 0
         self._sockets: list[socket.socket] = []
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -57,6 +58,7 @@ class Relay:
             for data in _pieces(server):
                 if silenced.is_set():
                     break
+                self.received += len(data)
                 client.sendall(data)
             _close(client)
 
