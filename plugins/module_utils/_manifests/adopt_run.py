@@ -92,7 +92,7 @@ def observe(client: KubeClient, namespace: str) -> adoption.Found:
         [to_dict(record) for record in records],
         daemonsets,
         configmap,
-        remains=_remains(client, namespace) if lost else None,
+        remains=_remains(client, namespace) if lost or any(map(architectures.of_some, daemonsets)) else None,
         announced=_announced(client) if lost and flannels else (),
         all_seen=_sees_all(client),
     )

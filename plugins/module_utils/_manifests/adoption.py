@@ -91,8 +91,9 @@ class Wanted:
 class Found:
     """What the cluster has: discovery records, and of the flannel among them the DaemonSets and its ConfigMap.
 
-    ``remains`` is what is left of a flannel without a DaemonSet, ``announced`` the backends in the Node annotations
-    where none is seen. ``all_seen`` is false when DaemonSets may not be listed in all namespaces.
+    ``remains`` is what is left of a flannel without a DaemonSet, or with one for some architectures only, ``announced``
+    the backends in the Node annotations where no DaemonSet is seen. ``all_seen`` is false when DaemonSets may not be
+    listed in all namespaces.
     """
 
     records: Sequence[Mapping[str, Any]] = ()
@@ -139,6 +140,8 @@ def decide(wanted: Wanted, found: Found, manager: str) -> Decision:
         )
     changes, warnings = _changes(wanted, found.configmap, where)
     decision = _how(wanted, found, manager, changes, warnings)
+    if found.remains:
+        _refuse_strangers(found.remains.pods, decision.place)
     return replace(decision, warnings=[*decision.warnings, *_sidecar(wanted, found, decision)])
 
 
@@ -168,14 +171,7 @@ def _install(wanted: Wanted, found: Found) -> Decision:
         place = wanted.place
     elif wanted.method == "helm":
         place = Place(namespace=remains.namespace)
-    strangers = [pod for pod in remains.pods if not _taken_in(pod, place)]
-    if strangers:
-        names = ", ".join(sorted(map(_where, strangers)))
-        raise ConflictError(
-            f"flanneld runs in pods without a DaemonSet, which a new one in namespace {place.namespace} would not "
-            f"adopt: {names}. A second flanneld on the same nodes breaks the network. Delete those pods, or run again "
-            "with the settings of the run that was interrupted."
-        )
+    _refuse_strangers(remains.pods, place)
     changes, more = _changes(wanted, remains.configmap, f"the flannel that was in namespace {place.namespace}")
     left = "its pods are adopted" if remains.pods else "none of its pods is left"
     warnings.append(
@@ -183,6 +179,17 @@ def _install(wanted: Wanted, found: Found) -> Decision:
         "installation was given up, delete its ConfigMap and the ClusterRoleBinding flannel first."
     )
     return Decision(REPLACE, place, changes=changes, warnings=warnings + more)
+
+
+def _refuse_strangers(pods: Sequence[Mapping[str, Any]], place: Place) -> None:
+    strangers = [pod for pod in pods if not _taken_in(pod, place)]
+    if strangers:
+        names = ", ".join(sorted(map(_where, strangers)))
+        raise ConflictError(
+            f"flanneld runs in pods without a DaemonSet, which the one in namespace {place.namespace} would not "
+            f"adopt: {names}. A second flanneld on the same nodes breaks the network. Delete those pods, or run again "
+            "with the settings of the run that was interrupted."
+        )
 
 
 def _taken_in(pod: Mapping[str, Any], place: Place) -> bool:
@@ -232,7 +239,7 @@ def decide_removal(wanted: Wanted, found: Found, manager: str, *, allow_foreign:
     if not found.all_seen:
         raise ConflictError(f"{_NOT_ALL_SEEN} Give the rights to list DaemonSets, then run again.")
     if not found.daemonsets:
-        canal = [item for item in found.records if item["plugin"] == "canal"]
+        canal = [item for item in found.records if item["plugin"] == "canal" and item["role"] != "leftover"]
         if canal:
             raise ConflictError(
                 f"There is no flannel here but the one of Canal in namespace {canal[0]['namespace']}, whose pods use "

@@ -20,12 +20,18 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import Conflict
 Obj = Mapping[str, Any]
 _BETA = "beta."
 _OS = "kubernetes.io/os"
+_ARCHITECTURE = "kubernetes.io/arch"
 
 
 def of_windows(daemonset: Obj) -> bool:
     """Whether its pods run on Windows nodes only."""
     terms = list(_terms(daemonset))
     return all(term.get(_OS) == frozenset(("windows",)) for term in terms)
+
+
+def of_some(daemonset: Obj) -> bool:
+    """Whether its pods run on some architectures only, so that there may have been others beside it."""
+    return any(_ARCHITECTURE in term for term in _terms(daemonset))
 
 
 def check(daemonsets: Sequence[Obj]) -> None:

@@ -177,6 +177,18 @@ def test_pods_that_a_new_daemonset_would_not_adopt_are_refused() -> None:
     assert (decision.action, decision.place.namespace) == ("install", "kube-flannel")
 
 
+def test_pods_of_an_architecture_whose_daemonset_is_gone_already() -> None:
+    arm = {"nodeSelector": {"kubernetes.io/arch": "arm64"}}
+    main = daemonset("kube-system", {"matchLabels": {"app": "flannel"}}, name="f-arm64", pod=arm)
+    left = adoption.Remains("kube-system", "flannel", None, [orphan()])
+    found = adoption.Found([record()], [main], configmap(namespace="kube-system"), left)
+    wanted = adoption.Wanted(adoption.Place(), CONFIG)
+    assert adoption.decide(wanted, found, US).action == "upgrade", "the one that is left adopts them"
+    main["spec"]["selector"] = {"matchLabels": {"app": "flannel", "arch": "arm64"}}
+    with pytest.raises(ConflictError, match="without a DaemonSet, which the one in namespace kube-system would not"):
+        adoption.decide(wanted, found, US)
+
+
 def test_the_network_of_what_remains_is_compared_too() -> None:
     other = configmap({"Network": "10.9.0.0/16", "Backend": {"Type": "vxlan"}}, "kube-system")
     with pytest.raises(ConflictError, match=r"that was in namespace kube-system would change: Network 10\.9"):
