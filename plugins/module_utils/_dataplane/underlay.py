@@ -66,9 +66,10 @@ def choose(
         holders = [address.link for address in addresses if address.address == public_ip]
         text = to_text(public_ip)
         if not holders:
+            nat = "use the host's own address" if interface else "name the interface (interface)"
             raise InputError(
                 f"host {host}: the public IP {text} is on no interface of this host; correct the public IP in "
-                "the inventory, or name the interface (interface) of a host that peers reach through NAT"
+                f"the inventory (behind NAT, {nat})"
             )
         if chosen and chosen not in holders:
             raise InputError(

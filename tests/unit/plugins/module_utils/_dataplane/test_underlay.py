@@ -50,6 +50,8 @@ def test_no_public_ip_leaves_the_choice_to_others() -> None:
         ("eth2", "198.18.0.1", "interface 'eth2' has no address; give it one or name another"),
         ("eth1", "198.18.0.1", "public IP 198.18.0.1 is on interface 'eth0', not on 'eth1'"),
         (None, "198.18.0.77", "public IP 198.18.0.77 is on no interface of this host"),
+        (None, "198.18.0.77", "behind NAT, name the interface"),
+        ("eth0", "198.18.0.77", "behind NAT, use the host's own address"),
     ],
 )
 def test_refused(interface: str | None, public_ip: str, reason: str) -> None:
