@@ -80,7 +80,8 @@ def overlay(capture: dict[str, Any]) -> dict[str, list[Any]]:
     links = []
     for link in capture["links"]:
         data = link["linkinfo"].get("info_data", {})
-        plain = {key: link[key] for key in ("ifname", "flags", "mtu", "qdisc", "operstate", "address", "link_type")}
+        # A wireguard link has no address.
+        plain = {key: link.get(key) for key in ("ifname", "flags", "mtu", "qdisc", "operstate", "address", "link_type")}
         links.append({**plain, "kind": link["linkinfo"]["info_kind"], **data})
     names = {link["ifname"] for link in links}
     return {

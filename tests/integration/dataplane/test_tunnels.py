@@ -5,16 +5,45 @@
 
 from __future__ import annotations
 
+import base64
+import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from ansible_collections.podnet.cni.tests.integration._netns import Host
 from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config, options
 
-NAMES = {"ipip": ["flannel.ipip"], "wireguard": ["flannel-wg"]}
+
+class Case(NamedTuple):
+    """A backend with options of it, and the links that it makes."""
+
+    backend: str
+    links: list[str]
+    options: dict[str, Any]
+    ipv6: bool = False
+
+    @property
+    def network_config(self) -> dict[str, Any]:
+        return config(self.backend, ipv6=self.ipv6, **self.options)
+
+
+PSK = base64.b64encode(b"a preshared key of 32 octets ...").decode()
+ONE_PORT = {"ListenPortV6": 51820}
+CASES = {
+    "ipip": Case("ipip", ["flannel.ipip"], {}),
+    "ipip-directrouting": Case("ipip", ["flannel.ipip"], {"DirectRouting": True}),
+    "wireguard": Case("wireguard", ["flannel-wg"], {}),
+    "wireguard-options": Case(
+        "wireguard", ["flannel-wg"], {"PSK": PSK, "PersistentKeepaliveInterval": 25, "ListenPort": 51900, "MTU": 1400}
+    ),
+    "wireguard-separate": Case("wireguard", ["flannel-wg", "flannel-wg-v6"], {"PSK": PSK}, ipv6=True),
+    "wireguard-ipv4": Case("wireguard", ["flannel-wg"], {"Mode": "ipv4"}, ipv6=True),
+    "wireguard-ipv6": Case("wireguard", ["flannel-wg"], {"Mode": "ipv6", **ONE_PORT}, ipv6=True),
+    "wireguard-auto": Case("wireguard", ["flannel-wg"], {"Mode": "auto", "PSK": PSK, **ONE_PORT}, ipv6=True),
+}
 
 
 def need(host: Host, kind: str) -> None:
@@ -25,59 +54,91 @@ def need(host: Host, kind: str) -> None:
     host.shell("ip link del probe0")
 
 
-def program(hosts: list[Host], backend: str, directory: Path) -> list[dict[str, Any]]:
-    """Program every host with every other as its peer; return the options of each."""
-    numbers = [host.number for host in hosts]
-    everything = []
+def arguments_of(hosts: list[Host], case: Case, directory: Path) -> list[dict[str, Any]]:
+    """The module's options for each host, with every other as its peer; for wireguard each has made its key."""
     keys = {}
     for host in hosts:
-        if backend == "wireguard":
-            prepared = host.module(
+        if case.backend == "wireguard":
+            keys[host.number] = host.module(
                 state="prepared",
-                network_config=config(backend),
+                network_config=case.network_config,
                 wireguard_key_file=str(directory / f"key{host.number}"),
-            )
-            keys[host.number] = prepared["public_key"]
+            )["public_key"]
+    everything = []
     for host in hosts:
-        others = [number for number in numbers if number != host.number]
-        arguments = options(host.number, others, backend)
+        others = [other.number for other in hosts if other is not host]
+        arguments = options(host.number, others, case.backend, ipv6=case.ipv6, **case.options)
         arguments["wireguard_key_file"] = str(directory / f"key{host.number}")
-        if backend == "wireguard":
-            for number, data in zip([host.number, *others], [arguments["lease"], *arguments["peers"]], strict=True):
-                data["backend_data"] = {"PublicKey": keys[number], "Port": 51820}
+        for number, lease in zip([host.number, *others], [arguments["lease"], *arguments["peers"]], strict=True):
+            if keys:
+                port, port_v6 = case.options.get("ListenPort", 51820), case.options.get("ListenPortV6", 51821)
+                lease["backend_data"] = {"PublicKey": keys[number], "Port": port}
+                lease["backend_v6_data"] = {"PublicKey": keys[number], "Port": port_v6} if case.ipv6 else None
         everything.append(arguments)
     return everything
 
 
-@pytest.mark.parametrize("backend", ["ipip", "wireguard"])
-def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, backend: str) -> None:
-    need(hosts[0], backend)
-    everything = program(hosts, backend, tmp_path)
-    for host, arguments in zip(hosts, everything, strict=True):
+@pytest.mark.parametrize("name", CASES)
+def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, name: str) -> None:
+    case = CASES[name]
+    need(hosts[0], case.backend)
+    for host, arguments in zip(hosts, arguments_of(hosts, case, tmp_path), strict=True):
         host.shell("sysctl -qw net.ipv4.ip_forward=1", f"ip address add 10.5.{host.number}.5/32 dev lo")
+        if case.ipv6:
+            host.shell(f"ip address add fd00:10:5:{host.number}::5/128 dev lo")
         result = host.module(**arguments)
-        assert result["devices"] == NAMES[backend], result
+        assert result["devices"] == case.links, result
+        assert host.warnings(result) == []
         assert host.module(**arguments)["actions"] == []
     for host in hosts:
         for other in hosts:
             host.shell(f"ping -c 3 -i 0.2 -W 2 -I 10.5.{host.number}.5 10.5.{other.number}.5")
+            if case.ipv6:
+                host.shell(f"ping -c 3 -i 0.2 -W 2 -I fd00:10:5:{host.number}::5 fd00:10:5:{other.number}::5")
+    # A peer that answered has an endpoint of its own by now, and still nothing is to be done.
+    for host, arguments in zip(hosts, arguments_of(hosts, case, tmp_path), strict=True):
+        assert host.module(**arguments)["actions"] == []
 
 
-@pytest.mark.parametrize("backend", ["ipip", "wireguard"])
-def test_repair_switch_and_leave(hosts: list[Host], tmp_path: Path, backend: str) -> None:
-    host = hosts[0]
-    need(host, backend)
-    arguments = program(hosts, backend, tmp_path)[0]
+def test_ipip_routes_of_peers_on_the_segment_go_over_the_underlay(hosts: list[Host], tmp_path: Path) -> None:
+    case = CASES["ipip-directrouting"]
+    need(hosts[0], case.backend)
+    hosts[0].module(**arguments_of(hosts, case, tmp_path)[0])
+    routes = {route["dst"]: route for route in hosts[0].json("ip -j -4 route show")}
+    for number in (2, 3):
+        route = routes[f"10.5.{number}.0/24"]
+        assert (route["dev"], route["gateway"], route["flags"]) == ("eth0", f"198.18.0.{number}", ["onlink"])
+
+
+def test_ports_that_nobody_listens_on_are_warned_of(hosts: list[Host], tmp_path: Path) -> None:
+    case = Case("wireguard", ["flannel-wg"], {"Mode": "auto"}, ipv6=True)
+    need(hosts[0], case.backend)
+    (warning,) = hosts[0].warnings(hosts[0].module(**arguments_of(hosts, case, tmp_path)[0]))
+    assert warning.endswith("set ListenPortV6 to the value of ListenPort")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_repair_switch_and_leave(hosts: list[Host], tmp_path: Path, name: str) -> None:
+    host, case = hosts[0], CASES[name]
+    need(host, case.backend)
+    arguments = arguments_of(hosts, case, tmp_path)[0]
     host.module(**options(1, [2, 3]))
     switched = host.module(**arguments)
     assert "remove link flannel.1 (left over from another backend or family)" in switched["actions"]
     healthy = host.state()
-    (name,) = NAMES[backend]
-    for damage in (f"ip link del {name}", f"ip link set {name} mtu 1300", f"ip route flush dev {name}"):
-        host.shell(damage)
-        assert host.module(**arguments)["changed"]
-        assert host.state() == healthy
-        assert host.module(**arguments)["actions"] == []
+    for link in case.links:
+        damages = [f"ip link del {link}", f"ip link set {link} mtu 1300", f"ip address flush dev {link} scope global"]
+        if shutil.which("wg") and case.backend == "wireguard":
+            damages += [
+                f"wg set {link} listen-port 51999",
+                f"wg set {link} peer $(wg show {link} peers | head -1) remove",
+                f"wg set {link} peer $(wg show {link} peers | head -1) allowed-ips 192.0.2.0/24",
+            ]
+        for damage in damages:
+            host.shell(damage)
+            assert host.module(**arguments)["changed"], damage
+            assert host.state() == healthy, damage
+            assert host.module(**arguments)["actions"] == [], damage
     gone = host.module(
         state="absent",
         network_config=arguments["network_config"],

@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import keys
 from ansible_collections.podnet.cni.tests.integration._netns import Host, Segment
 
+PSK = base64.b64encode(b"a preshared key of 32 octets ...").decode()
 FORGET = (
-    "for link in $(ip -o link show type vxlan | cut -d: -f2) flannel.ipip; do"
+    "for link in $(ip -o link show type vxlan | cut -d: -f2) flannel.ipip flannel-wg flannel-wg-v6; do"
     " [ ! -e /sys/class/net/$link ] || ip link del $link; done",
     "ip route flush root 10.0.0.0/8 table main",
     "ip -6 route flush root fd00:10::/32 table main",
@@ -45,7 +49,18 @@ def lease(number: int, backend: str) -> dict[str, Any]:
     if backend == "vxlan":
         made["backend_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:04:00:0{number}"}
         made["backend_v6_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:06:00:0{number}"}
+    if backend == "wireguard":
+        key = keys.public_text(keys.generate())
+        made["backend_data"] = {"PublicKey": key, "Port": 51820}
+        made["backend_v6_data"] = {"PublicKey": key, "Port": 51821}
     return made
+
+
+@pytest.fixture
+def lasting() -> Iterator[Path]:
+    """A directory that outlives a reboot, as a wireguard key file must."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        yield Path(directory)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +71,31 @@ def lease(number: int, backend: str) -> dict[str, Any]:
         {"Type": "vxlan", "Port": 4789, "MTU": 1400, "Learning": True, "GBP": True},
         {"Type": "host-gw"},
         {"Type": "ipip"},
+        {"Type": "ipip", "DirectRouting": True},
+        {"Type": "wireguard"},
+        {"Type": "wireguard", "PSK": PSK, "PersistentKeepaliveInterval": 25},
+        {"Type": "wireguard", "PSK": PSK, "Mode": "auto", "ListenPortV6": 51820},
     ],
-    ids=["vxlan", "vxlan-directrouting", "vxlan-options", "host-gw", "ipip"],
+    ids=[
+        "vxlan",
+        "vxlan-directrouting",
+        "vxlan-options",
+        "host-gw",
+        "ipip",
+        "ipip-directrouting",
+        "wireguard",
+        "wireguard-psk",
+        "wireguard-auto",
+    ],
 )
-def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, backend: dict[str, Any]) -> None:
+def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, lasting: Path, backend: dict[str, Any]) -> None:
     name = str(backend["Type"])
-    if name == "ipip" and host.shell("ip link add x0 type ipip local 198.18.0.1 2>&1 && ip link del x0 || echo no"):
-        pytest.skip("this kernel has no ipip")
+    if name in ("ipip", "wireguard") and host.shell(
+        f"ip link add x0 type {name} 2>&1 >/dev/null && ip link del x0 || echo no"
+    ):
+        pytest.skip(f"this kernel has no {name}")
+    if name == "wireguard" and shutil.which("wg") is None:
+        pytest.skip("wg is not installed")
     config: dict[str, Any] = {"Network": "10.5.0.0/16", "Backend": backend}
     if name != "ipip":
         config.update(EnableIPv6=True, IPv6Network="fd00:10:5::/48")
@@ -73,10 +106,18 @@ def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, backend: dict[
         "peers": [lease(number, name) for number in (2, 3, 4)],
         "subnet_file": str(subnet_file),
         "restore_dir": str(tmp_path / "restore"),
+        "wireguard_key_file": str(lasting / "wireguard.key"),
     }
+    if name == "wireguard":
+        key_file = options["wireguard_key_file"]
+        prepared = host.module(state="prepared", network_config=config, wireguard_key_file=key_file)
+        for member in ("backend_data", "backend_v6_data"):
+            options["lease"][member]["PublicKey"] = prepared["public_key"]
     result = host.module(**options)
     assert result.get("changed"), result
     held, text = host.state(), subnet_file.read_text()
+    devices = "for link in $(wg show interfaces); do wg showconf $link | sort; done" if name == "wireguard" else "true"
+    tunnels = host.shell(devices)
     rules = host.shell("nft -s list ruleset")
     assert held["routes"]
     assert "masquerade" in rules
@@ -89,6 +130,7 @@ def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, backend: dict[
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
     assert (done.returncode, done.stderr) == (0, "")
     assert host.state() == held
+    assert host.shell(devices) == tunnels
     assert host.shell("nft -s list ruleset") == rules
     assert subnet_file.read_text() == text
     again = host.module(**options)
