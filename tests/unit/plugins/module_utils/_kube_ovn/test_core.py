@@ -273,6 +273,13 @@ def test_sync_gives_up_what_a_user_edited() -> None:
     assert plan.changes == {RECORD: decision.write_record({SECURITY: decision.digest("true")})}
 
 
+def test_sync_puts_enforced_values_back() -> None:
+    parsed = config.parse({"annotations": [{"annotation": "port_security", "mode": "enforce"}]})
+    plan = sync.plan_pod(pod({SECURITY: "false"}), team({SECURITY: "true"}), parsed)
+    assert plan is not None
+    assert plan.changes[SECURITY] == "true"
+
+
 def test_protection_is_not_taken_without_the_word() -> None:
     item = inherited({SECURITY: "true"})
     plan = sync.plan_pod(item, team(), CONFIG)
