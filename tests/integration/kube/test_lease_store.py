@@ -362,7 +362,7 @@ def test_watch_survives_a_restart_without_loss_or_repetition(own_kube: _kube.Kub
     """The server is killed, leases change while the watcher is cut off, and old versions are forgotten."""
     join(own_kube, "stays", 1)
     join(own_kube, "leaves", 2)
-    with Follower(store(own_kube.admin)) as follower:
+    with Follower(store(own_kube.admin, network_config=CONFIG)) as follower:
         join(own_kube, "first", 3)
         follower.until(lambda: ("added", "first") in follower.seen())
         own_kube.stop_apiserver(kill=True)
