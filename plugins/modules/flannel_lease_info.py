@@ -37,7 +37,8 @@ options:
     default: etcd
   hosts:
     description:
-      - The hosts that exist. A lease whose public IP is none of theirs is an orphan.
+      - The hosts that exist. A lease whose public IP is none of theirs is an orphan, unless it is that of a Node which
+        has the name of one of them.
       - Each is a public IP, or a dictionary with C(public_ip), C(public_ipv6) and C(name).
       - Without it no lease counts as an orphan.
     type: list

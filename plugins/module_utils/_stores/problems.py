@@ -194,7 +194,11 @@ def _misfits(leases: Sequence[Lease], config: NetworkConfig) -> Iterator[Problem
 
 def _orphans(leases: Sequence[Lease], hosts: Sequence[Host]) -> Iterator[Problem]:
     known = {address for addresses, _name in hosts for address in addresses}
+    names = {name for _addresses, name in hosts if name}
     for lease in leases:
+        # A Node may publish an address that its host does not have (public-ip-overwrite). Leases in etcd have no name.
+        if lease.name in names:
+            continue
         if lease.public_ip not in known and lease.public_ipv6 not in known:
             yield Problem(
                 "orphan",

@@ -96,6 +96,13 @@ def test_orphans_need_a_list_of_hosts(hosts: list[Any]) -> None:
     assert len(found(*leases, hosts=[])) == 3
 
 
+def test_a_node_behind_nat_is_known_by_its_name() -> None:
+    hosts = [{"name": "edge", "public_ip": "198.18.0.1"}]
+    assert found(lease("10.244.1.0/24", "198.18.7.7", name="edge"), hosts=hosts) == set()
+    assert found(lease("10.244.1.0/24", "198.18.7.7", name="gone"), hosts=hosts) == {("orphan", "10.244.1.0/24")}
+    assert found(lease("10.244.1.0/24", "198.18.7.7"), hosts=["198.18.0.1"]) == {("orphan", "10.244.1.0/24")}
+
+
 def test_host_is_known_by_either_address() -> None:
     one = Lease(None, IPv6Network("fd00:18:0:1::/64"), public_ipv6=IPv6Address("fd00:18:ffff::1"))
     assert found(one, hosts=[{"public_ipv6": "fd00:18:ffff::1"}]) == set()
