@@ -94,6 +94,7 @@ options:
     description:
       - V(nftables) keeps masquerade and forward rules in tables of this collection's own, V(none) leaves them to
         others and touches no rule.
+      - With O(state=prepared) and V(nftables) a host on which C(nft) cannot list the rules is refused.
     type: str
     choices: [nftables, none]
     default: nftables

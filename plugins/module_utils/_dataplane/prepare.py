@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file, _restore, _subnet_env
+from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file, _firewall, _restore, _subnet_env
 from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, keys
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, check_capable
@@ -39,11 +39,14 @@ class Question:
     wireguard_key_file: str
     restore_dir: str
     subnet_file: str
+    firewall: bool
     lock_timeout: float
 
 
 def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
     """Find the underlay link and its addresses, check what the backend needs, make the wireguard key if it needs one.
+
+    A firewall that nobody can read now could not be programmed later.
 
     With `check` no key is kept, and what is not installed is a warning: the tasks before would have installed it.
     Raises InputError, naming the host and the remedy, when the host could not program its data plane.
@@ -61,6 +64,8 @@ def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
         if kind:
             kernel.check_kind(kind)
         underlay = kernel.underlay(question.public_ips, question.interface)
+    if question.firewall:
+        outcome.tolerate(check, lambda: _firewall.observe(run))
     outcome.facts["interface"] = underlay.name
     for name, length in (("public_ip", 4), ("public_ipv6", 16)):
         given = next((packed for packed in question.public_ips if len(packed) == length), b"")

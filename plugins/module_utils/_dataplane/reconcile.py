@@ -68,7 +68,7 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def tolerate(self, check: bool, action: Callable[[], None]) -> None:
+    def tolerate(self, check: bool, action: Callable[[], object]) -> None:
         """Do `action`; in a check run, something that is not installed is only a warning."""
         try:
             action()
@@ -79,7 +79,7 @@ class Outcome:
 
     def note_missing(self, what: str) -> None:
         """Warn of something that is not installed, once; nothing for an empty text."""
-        warning = f"{what}. This check run goes on as if the host held nothing that only this could read"
+        warning = f"{what}. This check goes on as if the host held nothing that only this could read"
         if what and warning not in self.warnings:
             self.warnings.append(warning)
 

@@ -69,6 +69,7 @@ def question(params: Mapping[str, Any]) -> Question:
         wireguard_key_file=params["wireguard_key_file"],
         restore_dir=params["restore_dir"] or "",
         subnet_file=params["subnet_file"] or "",
+        firewall=params["firewall"] == "nftables",
         lock_timeout=params["lock_timeout"],
     )
 

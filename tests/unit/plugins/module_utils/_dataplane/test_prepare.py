@@ -44,7 +44,7 @@ def no_program(command: Sequence[str], _text: str | None) -> tuple[int, str, str
 
 
 def question(key_file: Path, restore_dir: str = "") -> Question:
-    return Question(config("wireguard"), (), None, str(key_file), restore_dir, "", 5.0)
+    return Question(config("wireguard"), (), None, str(key_file), restore_dir, "", restore_dir != "", 5.0)
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +67,9 @@ def test_check_run_has_a_key_that_is_thrown_away(tmp_path: Path) -> None:
 
 def test_check_run_only_warns_of_a_missing_program(tmp_path: Path) -> None:
     asked = question(tmp_path / "key", "/etc/podnet-cni")
-    (warning,) = prepare.prepare("host", asked, no_program, True).warnings
-    assert warning.startswith("host host: the program wg is missing")
+    warnings = prepare.prepare("host", asked, no_program, True).warnings
+    assert warnings[0].startswith("host host: the program wg is missing")
+    assert warnings[1].startswith("nft is not on PATH")
     with pytest.raises(MissingError, match="the program wg is missing"):
         prepare.prepare("host", asked, no_program, False)
 
