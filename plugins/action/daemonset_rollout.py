@@ -28,6 +28,10 @@ class ActionModule(StepsAction):
         """As long as nobody else may take over."""
         return seconds(arguments.get("lease_seconds"), 120.0)
 
+    def has_begun(self, arguments: Mapping[str, Any]) -> bool:
+        """A wave of an upgrade is not its beginning, and an upgrade has asked the cluster before it begins."""
+        return bool(arguments.get("undertaking"))
+
     def describe(self, progress: Mapping[str, Any]) -> str:
         """One line about the state of a rollout."""
         if not progress.get("waves"):

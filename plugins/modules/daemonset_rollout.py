@@ -91,6 +91,11 @@ options:
       - Keys of O(config_map) and their texts. Other keys are left alone.
     type: dict
     default: {}
+  config_backup:
+    description:
+      - Directory of a backup by M(podnet.cni.pod_network_backup), on the host where the module runs. What it holds of
+        O(config_map) takes the place of O(config_data), so that a preshared key in it passes through no task.
+    type: path
   canary_nodes:
     description:
       - Nodes of the first wave.
@@ -245,6 +250,19 @@ options:
         waited for.
     type: int
     default: 120
+  keep_lease:
+    description:
+      - With O(rollback=false), whether the Lease is kept when a wave fails, because whoever runs this is going to take
+        it back with the same O(holder). Otherwise another run may go on at once.
+    type: bool
+    default: false
+  undertaking:
+    description:
+      - What the rollout is part of, like the directory of an upgrade that changes more than the DaemonSet. A rollout
+        that was interrupted is only gone on with by a task that names the same.
+      - O(state=rolled_back) goes back whatever it was part of. So does O(state=begun) without a name take it over.
+    type: str
+    default: ''
   holder:
     description:
       - Who does the rollout. The action plugin makes up a name for each run. Name it only to go on after O(until_wave).
@@ -375,6 +393,7 @@ from typing import Mapping, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.podnet.cni.plugins.module_utils._backup import run as backup
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
@@ -388,7 +407,11 @@ def main() -> None:
         argument_spec={**auth.ARGUMENT_SPEC, **options.ARGUMENT_SPEC}, supports_check_mode=True, no_log=True
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
-    module.no_log_values.update(hiding.config_secrets(module.params["config_data"]))
+    try:
+        params = backup.with_config(module.params)
+    except PodnetError as error:
+        module.fail_json(msg=str(error))
+    module.no_log_values.update(hiding.config_secrets(params["config_data"]))
 
     def command(words: Sequence[str], environment: Mapping[str, str]) -> str:
         timeout = module.params["command_timeout"]
@@ -405,7 +428,7 @@ def main() -> None:
 
     try:
         with KubeClient.from_options(module.params) as client:
-            step = driver.Step(client, module.params, command)
+            step = driver.Step(client, params, command)
             outcome = step.plan() if module.check_mode else step.take()
     except PodnetError as error:
         module.fail_json(msg=str(error), retriable=isinstance(error, (Conflict, Unreachable)))

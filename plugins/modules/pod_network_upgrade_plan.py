@@ -201,7 +201,7 @@ requests:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.observe import observe
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.plan import plan
@@ -238,6 +238,8 @@ def main() -> None:
     )
     options = module.params
     module.no_log_values.update(auth.secrets(options["kubeconfig"]))
+    for rollout in options["rollouts"]:
+        module.no_log_values.update(hiding.config_secrets(rollout["config_data"]))
     wanted = {
         **{name: options[name] for name in ("network", "install_method", "soak", "features", "node_files")},
         "choice": Choice(options["canary_nodes"], options["canary_selector"], options["batch"]),

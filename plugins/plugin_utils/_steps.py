@@ -41,6 +41,10 @@ class StepsAction(ActionBase):
         """Seconds for which failures that may be retried are borne, once something was changed."""
         return 0.0
 
+    def has_begun(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether these steps go on with what an earlier task has changed."""
+        return False
+
     def limit(self, arguments: Mapping[str, Any]) -> float | None:
         """Seconds for all steps together; None when the module keeps its own limits."""
         return None
@@ -66,6 +70,7 @@ class StepsAction(ActionBase):
         actions: list[str] = []
         diff: Any = {}
         changed = False
+        begun = self.has_begun(arguments)
         shown = ""
         began = time.monotonic()
         silent_since: float | None = None
@@ -82,7 +87,7 @@ class StepsAction(ActionBase):
             actions += step.get("actions") or []
             changed = changed or bool(step.get("changed"))
             diff = self.merge_diff(diff, step.get("diff"))
-            if step.get("retriable") and changed:
+            if step.get("retriable") and (changed or begun):
                 silent_since = silent_since or now
                 if now - silent_since < patience:
                     display.display(f"{self.MODULE}: {step.get('msg')} Trying again.")

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import waves
+
 DEFAULTS: Mapping[str, Any] = {
     "template": {},
     "replace_template": False,
@@ -23,6 +25,8 @@ DEFAULTS: Mapping[str, Any] = {
 }
 WRITTEN = ("template", "replace_template", "config_map", "config_data")
 _SHOWN = 3
+_ALL = 100.0
+"""Percent."""
 
 
 def rollouts(
@@ -47,30 +51,64 @@ def rollouts(
     return found
 
 
-def problems(hosts: Iterable[Mapping[str, Any]], nodes: Iterable[str]) -> list[str]:
-    """What is wrong with the nodes that are hosts, from the variables of hosts; one that says nothing is wrong."""
-    wanted = set(nodes)
-    found = []
-    for host in hosts:
-        node = host.get("_upgrade_node")
-        gate = host.get("_upgrade_gate") or {}
-        if node is None or (node not in wanted and not gate.get("problem")):
-            continue
-        text = _problem(gate)
-        if text:
-            found.append(f"{node}: {text}")
-    return found
+def judge(
+    hosts: Iterable[Mapping[str, Any]],
+    nodes: Iterable[str],
+    *,
+    max_failed: str = "0",
+    total: int = 0,
+    first: bool = True,
+    before: Iterable[str] = (),
+) -> dict[str, Any]:
+    """What hosts say of a wave: C(failed) maps nodes of it to what is wrong, C(stop) says whether they are too many.
+
+    C(nodes) are those of the wave that have to be well, C(before) those that failed earlier, C(total) how many there
+    are, C(max_failed) how many of them may fail, as a number or percentage; in the C(first) wave none may. C(others)
+    is what hosts that are not of the wave say of themselves, which is not the wave's fault. Raises InputError for an
+    allowance that is none.
+    """
+    allowed = waves.parse_allowance(str(max_failed), total)
+    gates = {str(host["_upgrade_node"]): host.get("_upgrade_gate") or {} for host in hosts if host.get("_upgrade_node")}
+    wanted = set(nodes) & set(gates)
+    failed = {node: text for node in sorted(wanted) for text in [_own_problem(gates[node])] if text}
+    # A node that reaches nobody is to blame itself; those that do not reach it are not, if that is all.
+    lost = set(failed) | {node for node in wanted if _reaches_none(gates[node])}
+    for node in sorted(wanted):
+        ways = _problem_of_ways(gates[node], set() if node in lost else lost)
+        if ways:
+            failed[node] = ", and ".join(filter(None, [failed.get(node, ""), ways]))
+    others = {node: text for node in sorted(set(gates) - wanted) for text in [_said(gates[node])] if text}
+    too_many = bool(failed) if first else len({*failed, *before}) > allowed
+    return {"failed": failed, "others": others, "stop": too_many}
 
 
-def _problem(gate: Mapping[str, Any]) -> str:
+def _said(gate: Mapping[str, Any]) -> str:
+    return str(gate.get("problem") or "").rstrip(".")
+
+
+def _own_problem(gate: Mapping[str, Any]) -> str:
     if not gate.get("seen"):
         return "did not answer"
-    found = [str(gate["problem"]).rstrip(".")] if gate.get("problem") else []
+    found = [_said(gate)] if gate.get("problem") else []
     actions = [str(action) for action in gate.get("dataplane") or []]
     if actions:
         more = f" (and {len(actions) - _SHOWN} more)" if len(actions) > _SHOWN else ""
         found.append(f"the data plane is not as the leases say, to do: {', '.join(actions[:_SHOWN])}{more}")
-    mtu, largest = int(gate.get("mtu") or 0), [int(size) for size in gate.get("largest") or [] if size]
+    return ", and ".join(found)
+
+
+def _reaches_none(gate: Mapping[str, Any]) -> bool:
+    probes = gate.get("probes") or []
+    return bool(probes) and all(float(probe["loss"]) >= _ALL for probe in probes)
+
+
+def _problem_of_ways(gate: Mapping[str, Any], lost: set[str]) -> str:
+    """What is wrong with the ways to other nodes, but for those that are lost themselves."""
+    probes = [probe for probe in gate.get("probes") or [] if probe["target"] not in lost]
+    lossy = [f"{float(probe['loss']):g} % to {probe['target']}" for probe in probes if probe["loss"]]
+    found = [f"loses {', '.join(lossy)}"] if lossy else []
+    mtu = int(gate.get("mtu") or 0)
+    largest = [int(probe["largest_packet"]) for probe in probes if probe.get("largest_packet")]
     if mtu and largest and min(largest) < mtu:
         found.append(f"packets of more than {min(largest)} octets do not get through, but the MTU is {mtu}")
     return ", and ".join(found)

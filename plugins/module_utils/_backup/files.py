@@ -69,8 +69,12 @@ def restore(wanted: Mapping[str, Any], *, dry_run: bool) -> list[str]:
     A file that fits one of its patterns and was not there is removed: a conflist of a new name would win over the old.
     Raises InputError before anything is written when that is no result of gather().
     """
-    files, absent, patterns = wanted.get("files"), wanted.get("absent"), wanted.get("patterns")
-    if not isinstance(files, Mapping) or not all(isinstance(each, (list, tuple)) for each in (absent, patterns)):
+    files, absent, patterns = (wanted.get(key) for key in ("files", "absent", "patterns"))
+    if (
+        not isinstance(files, Mapping)
+        or not isinstance(absent, (list, tuple))
+        or not isinstance(patterns, (list, tuple))
+    ):
         raise InputError("files: give what a run without files returned, with its keys files, absent and patterns.")
     for path in [*files, *absent, *patterns]:
         _check(path)

@@ -83,7 +83,6 @@ class Restore:
                     "name": item["metadata"]["name"],
                     "template": item["spec"]["template"],
                     "config_map": config["metadata"]["name"] if config is not None else "",
-                    "config_data": (config.get("data") or {}) if config is not None else {},
                 }
             )
         return left

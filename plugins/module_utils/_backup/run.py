@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._backup import collect, directory, restore
+from ansible_collections.podnet.cni.plugins.module_utils._backup import collect, directory, objects, restore
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
@@ -29,7 +29,8 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             )
         work = restore.Restore(client, documents, dry_run=check_mode)
         work.run()
-    return {**result, "changed": bool(work.actions), "actions": work.actions, "rollouts": work.rollouts}
+    rollouts = [{**each, "config_backup": params["path"] if each["config_map"] else ""} for each in work.rollouts]
+    return {**result, "changed": bool(work.actions), "actions": work.actions, "rollouts": rollouts}
 
 
 def _present(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -75,3 +76,20 @@ def _content(listed: Mapping[str, Any], documents: Mapping[str, Any]) -> dict[st
             if name.startswith("records/")
         },
     }
+
+
+def with_config(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a rollout, with C(config_data) out of the backup C(config_backup) where that is given.
+
+    Raises InputError for a backup that cannot be used, or that does not hold C(config_map).
+    """
+    found = dict(params)
+    path = params["config_backup"]
+    if path:
+        place = {"namespace": params["namespace"], "name": params["config_map"] or ""}
+        _listed, documents = directory.read(path)
+        document = documents.get(objects.file_name({"kind": "ConfigMap", "metadata": place}))
+        if document is None:
+            raise InputError(f"config_backup: {path} holds no ConfigMap {place['namespace']}/{place['name']}.")
+        found["config_data"] = document.get("data") or {}
+    return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates, pods, target, waves
@@ -127,6 +127,7 @@ class Step:
             restart=restart,
             started=self.now(),
             wave_started=self.now(),
+            undertaking=self.params["undertaking"],
         )
         self._divide(state, running, nodes)
         return state, changes or bool(config) or any(name not in state.skipped for name in outdated)
@@ -158,7 +159,16 @@ class Step:
         self.out.progress = {"phase": state.phase, "total": state.total, "done": 0, "strategy": strategy}
 
     def _take_over(self, live: Mapping[str, Any], state: State) -> None:
-        """Go on with what an interrupted run left; a new wish starts over, but back means back to the oldest."""
+        """Go on with what an interrupted run left; a new wish starts over, but back means back to the oldest.
+
+        Raises ConflictError for a part of another undertaking, which changed more than this DaemonSet.
+        """
+        mine = self.params["undertaking"]
+        if state.undertaking != mine and (mine or self.params["state"] == "rolled_out"):
+            raise ConflictError(
+                f"an interrupted rollout of DaemonSet {self.daemons.namespace}/{self.daemons.name} belongs to "
+                f"{state.undertaking or 'none that has a name'}. Go on with it there, or take it back first."
+            )
         self.out.did("take over an interrupted rollout")
         state.restart_wave(self.now())
         wish = target.digest(self.params)
@@ -299,7 +309,7 @@ class Step:
             return
         state.restart_wave(self.now())
         state.retry = True
-        self.guard.save(state, release=True)
+        self.guard.save(state, release=not self.params["keep_lease"])
         why = "rollback is false" if state.template is not None else "no older template is known"
         self.out.failure = (
             f"The rollout stopped in wave {state.wave + 1} of {len(state.waves)}: {'; '.join(failures)}. Nothing was "

@@ -20,6 +20,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "replace_template": {"type": "bool", "default": False},
     "config_map": {"type": "str"},
     "config_data": {"type": "dict", "default": {}},
+    "config_backup": {"type": "path"},
     "canary_nodes": {"type": "list", "elements": "str", "default": []},
     "canary_selector": {"type": "str"},
     "batch": {"type": "list", "elements": "str", "default": ["10%"]},
@@ -48,5 +49,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "poll": {"type": "float", "default": 5.0},
     "rollback": {"type": "bool", "default": True},
     "lease_seconds": {"type": "int", "default": 120},
+    "keep_lease": {"type": "bool", "default": False},
     "holder": {"type": "str", "default": "daemonset_rollout"},
+    "undertaking": {"type": "str", "default": ""},
 }

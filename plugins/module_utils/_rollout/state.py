@@ -34,7 +34,8 @@ class State:
     C(template), C(strategy) and C(config) are what was there before: the pod template (None when it is not known),
     the update strategy, and the keys of the ConfigMap that are changed, with None for one that was not there.
     C(retry) tells that the rollout stopped here and that the next run restarts what is broken. C(tolerated) maps nodes
-    that did not get well, and that the rollout went on without, to the reason.
+    that did not get well, and that the rollout went on without, to the reason. C(undertaking) names what the rollout is
+    part of.
     """
 
     target: str
@@ -55,6 +56,7 @@ class State:
     retry: bool = False
     failures: list[str] = field(default_factory=list)
     tolerated: dict[str, str] = field(default_factory=dict)
+    undertaking: str = ""
 
     @property
     def total(self) -> int:

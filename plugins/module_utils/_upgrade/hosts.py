@@ -87,7 +87,7 @@ def batches(hosts: Sequence[str], serial: Any) -> list[list[str]]:
     """How Ansible divides the hosts of a play (ansible-core 2.19 executor/playbook_executor.py). Raises InputError."""
     sizes = [_size(each, len(hosts)) for each in (serial if isinstance(serial, (list, tuple)) else [serial])]
     left = list(hosts)
-    found = []
+    found: list[list[str]] = []
     while left:
         size = sizes[min(len(found), len(sizes) - 1)] if sizes else 0
         count = size if size > 0 else len(left)

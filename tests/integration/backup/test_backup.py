@@ -126,7 +126,12 @@ def test_everything_that_changed_comes_back(kube: _kube.KubeServer, tmp_path: Pa
     notes = kube.api("GET", "/api/v1/nodes/whole-1")["metadata"]["annotations"]
     assert (notes[f"{PREFIX}/backend-type"], notes[f"{PREFIX}/public-ip"]) == ("vxlan", "198.18.0.9")
     (left,) = restored["rollouts"]
-    assert (left["name"], left["config_map"], left["config_data"]) == ("agent", "cfg", {"net-conf.json": "old"})
+    assert (left["name"], left["config_map"], left["config_backup"]) == ("agent", "cfg", back["path"])
+    assert "config_data" not in left, "a network config can hold a preshared key"
+    place = {"namespace": "whole", "config_map": "cfg", "config_backup": back["path"], "config_data": {}}
+    assert run.with_config(place)["config_data"] == {"net-conf.json": "old"}
+    with pytest.raises(InputError, match="holds no ConfigMap whole/other"):
+        run.with_config({**place, "config_map": "other"})
     assert kube.api("GET", "/api/v1/namespaces/whole/configmaps/cfg")["data"] == {"net-conf.json": "new"}
     assert run.run(back, False)["changed"] is False
 

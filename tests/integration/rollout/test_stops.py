@@ -66,6 +66,32 @@ def test_begun_keeps_others_out_and_changes_nothing(kube: _kube.KubeServer) -> N
         assert (same.finish().complete, leases(agents)) == (True, []), "nothing to do, nothing to keep"
 
 
+def test_part_of_an_undertaking_is_not_gone_on_with_elsewhere(kube: _kube.KubeServer) -> None:
+    with playing(kube, "parts", NODES, "RollingUpdate") as agents:
+        before = agents.daemonset()["spec"]
+        Run(agents, template=V2, waves=WAVES, until_wave=1, undertaking="/srv/a").finish()
+        path = "/apis/coordination.k8s.io/v1/namespaces/parts/leases/podnet-rollout-agent"
+        kube.api("PATCH", path, {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}, MERGE)
+        for more in ({"undertaking": "/srv/b"}, {"undertaking": "/srv/b", "state": "begun"}, {}):
+            with pytest.raises(ConflictError, match="belongs to /srv/a"):
+                Run(agents, template=V2, waves=WAVES, holder="run-2", **more).step()
+        taken = Run(agents, template=V2, waves=WAVES, holder="run-3", state="begun", undertaking="/srv/a")
+        assert taken.finish().failure == ""
+        assert Run(agents, state="rolled_back", holder="run-3").finish().failure == ""
+        assert (agents.daemonset()["spec"], leases(agents)) == (before, [])
+
+
+def test_failed_wave_keeps_the_lease_for_who_goes_back(kube: _kube.KubeServer) -> None:
+    with playing(kube, "keeps", NODES, "RollingUpdate") as agents:
+        agents.behave = lambda _node, template: "crash" if "v2" in json.dumps(template) else "good"
+        done = Run(agents, template=V2, waves=WAVES, rollback=False, keep_lease=True).finish()
+        assert done.failure
+        with pytest.raises(ConflictError, match="in progress, by run-1"):
+            Run(agents, template=V2, waves=WAVES, holder="run-2").step()
+        assert Run(agents, state="rolled_back").finish().failure == ""
+        assert leases(agents) == []
+
+
 @pytest.mark.parametrize("back", [False, True])
 def test_held_while_somebody_else_writes(kube: _kube.KubeServer, back: bool) -> None:
     with playing(kube, f"held-{back}".lower(), NODES, "RollingUpdate") as agents:

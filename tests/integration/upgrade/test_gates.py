@@ -45,6 +45,8 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
                 "upgrade_soak": 0,
                 "upgrade_poll": 0.2,
                 "upgrade_lease_seconds": 600,
+                # No kube-proxy is here that would lead pods to Services.
+                "upgrade_host_gates": ["dataplane", "probe"],
             }
             before = hosts.command("node2", "cat", "/etc/cni/net.d/10-flannel.conflist")
 
@@ -58,7 +60,8 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
             assert code == 0, "a plan is no matter of what is wrong with hosts: " + said
             code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_preflight=False)
             assert code != 0
-            assert "node2 loses 100 % to node3" in said, said
+            assert "node2: the data plane is not as the leases say" in said, said
+            assert "loses 100 % to node3" in said, said
             assert "the data plane is not as the leases say, to do:" in said, said
             assert "Configuration, pod templates and files were put back" in said, said
             assert set(agents.images().values()) == {f"{IMAGE}{BEFORE}"}
@@ -72,3 +75,22 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
             assert "podnet-upgrade" not in hosts.command("overlay", "ip", "netns"), "no pod is left"
             kept = sorted(path.name for path in (tmp_path / "up").glob("flannel-*/nodes/*.files.json"))
             assert kept == sorted(f"{name}.files.json" for name in (*NODES, *NODES)), "of each node in both backups"
+
+            older = {**settings, "flannel_image_tag": "v0.28.8", "upgrade_preflight": False}
+            every = ["dataplane", "probe", "services"]
+            code, said = hosts.run("podnet.cni.upgrade", **{**older, "upgrade_host_gates": every})
+            assert code != 0
+            assert "Service kubernetes" in said, said
+            assert set(agents.images().values()) == {f"{IMAGE}{AFTER}"}
+
+            # A host that holds the Service's address refuses, which is an answer. One node may fail, and does.
+            service = server.api("GET", "/api/v1/namespaces/default/services/kubernetes")["spec"]["clusterIP"]
+            hosts.command("overlay", "ip", "address", "add", f"{service}/32", "dev", "lo")
+            hosts.command("node3", "ip", "route", "del", "10.244.1.0/24")
+            code, said = hosts.run(
+                "podnet.cni.upgrade", **{**older, "upgrade_host_gates": every, "upgrade_max_failed": "1"}
+            )
+            assert code == 0, said
+            assert "Not well: node3: the data plane is not as the leases say" in said, said
+            assert "node2: " not in said.partition("Not well:")[2], said
+            assert set(agents.images().values()) == {f"{IMAGE}v0.28.8"}

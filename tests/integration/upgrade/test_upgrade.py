@@ -102,6 +102,12 @@ def test_interrupted_in_wave_two_and_gone_on(cluster: Cluster) -> None:
     cluster.agents.behave = lambda _node, _template: "good"
     cluster.restart("c1")
     cluster.expire()
+    # From elsewhere it cannot be gone on with: what is there now is no backup of what was there before.
+    said = cluster.fails(**wish, upgrade_directory=elsewhere)
+    assert f"belongs to {cluster.directory}/upgrades/flannel-" in said, said
+    assert "Nothing was changed" in said, said
+    assert not list((cluster.directory / "elsewhere").glob("*/backup.json")), "nothing half done is kept"
+    assert cluster.snapshot() == state
     cluster.run(**wish)
     assert cluster.tags() == dict.fromkeys(NODES, AFTER)
     assert canary in [pod["metadata"]["uid"] for pod in cluster.agents.pods()], "the canary was not restarted again"

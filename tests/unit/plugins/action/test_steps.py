@@ -84,6 +84,13 @@ def test_but_not_for_ever_and_not_before_anything_was_done(monkeypatch: pytest.M
     assert len(Played(monkeypatch, [silent]).asked) == 1
 
 
+def test_a_part_of_more_waits_from_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The API server may restart between two waves, and in the step that begins one."""
+    silent = {"failed": True, "retriable": True, "msg": "no answer."}
+    played = Played(monkeypatch, [silent, silent, {"finished": True}], undertaking="/srv/upgrade")
+    assert not played.result.get("failed")
+
+
 def test_rollback_is_called_by_its_name() -> None:
     plugin = object.__new__(action.ActionModule)
     assert plugin.describe({**progress(2), "phase": "rollback"}) == "rollback, 2/3 nodes: waiting"

@@ -56,29 +56,70 @@ def host(node: str, **gate: Any) -> dict[str, Any]:
     return {"_upgrade_node": node, "_upgrade_gate": {"seen": True, **gate}}
 
 
+def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
+    return {"target": target, "loss": loss, "largest_packet": largest}
+
+
 @pytest.mark.parametrize(
     ("gate", "says"),
     [
         ({}, []),
-        ({"mtu": 1450, "largest": [1450, 1500, None]}, []),
-        ({"mtu": 1450, "largest": [1450, 1400]}, ["packets of more than 1400 octets", "MTU is 1450"]),
-        ({"problem": "no link flannel.1."}, ["n1: no link flannel.1"]),
+        ({"mtu": 1450, "probes": [way("a"), way("b", largest=1500), way("c", largest=None)]}, []),
+        ({"mtu": 1450, "probes": [way("a"), way("b", largest=1400)]}, ["packets of more than 1400", "MTU is 1450"]),
+        ({"probes": [way("a"), way("b", 33.3)]}, ["loses 33.3 % to b"]),
+        ({"problem": "no link flannel.1."}, ["no link flannel.1"]),
         ({"dataplane": ["a", "b", "c", "d", "e"]}, ["to do: a, b, c (and 2 more)"]),
-        ({"dataplane": ["a"], "problem": "no way."}, ["n1: no way, and the data plane", "to do: a"]),
+        ({"dataplane": ["a"], "problem": "no way."}, ["no way, and the data plane", "to do: a"]),
     ],
 )
 def test_what_a_host_says(gate: dict[str, Any], says: list[str]) -> None:
     found = upgrade_gate_problems([host("n1", **gate), {"other": 1}], ["n1"])
-    assert len(found) == (1 if says else 0)
-    assert all(part in found[0] for part in says)
+    assert list(found["failed"]) == (["n1"] if says else [])
+    assert all(part in found["failed"]["n1"] for part in says)
+    assert found["stop"] is bool(says)
 
 
-def test_hosts_of_the_wave_have_to_answer_and_others_may_not_complain() -> None:
+def test_hosts_of_the_wave_have_to_answer_and_others_are_not_its_fault() -> None:
     hosts = [{"_upgrade_node": "n1"}, {"_upgrade_node": "n2", "_upgrade_gate": {}}, {"_upgrade_node": "n3"}]
-    assert upgrade_gate_problems(hosts, ["n1", "n2", "n9"]) == ["n1: did not answer", "n2: did not answer"]
-    assert upgrade_gate_problems([host("n3", problem="no pod")], ["n1"]) == ["n3: no pod"]
+    found = upgrade_gate_problems(hosts, ["n1", "n2", "n9"])
+    assert found["failed"] == {"n1": "did not answer", "n2": "did not answer"}
+    found = upgrade_gate_problems([host("n1"), host("n3", problem="no pod.")], ["n1"])
+    assert found == {"failed": {}, "others": {"n3": "no pod"}, "stop": False}
+
+
+def test_a_node_that_is_cut_off_is_blamed_alone() -> None:
+    cut = host("n1", probes=[way("n2", 100), way("n3", 100)])
+    hosts = [cut, host("n2", probes=[way("n3"), way("n1", 100)]), host("n3", probes=[way("n1", 100), way("n2")])]
+    found = upgrade_gate_problems(hosts, ["n1", "n2", "n3"], max_failed="1", total=9, first=False)
+    assert found["failed"] == {"n1": "loses 100 % to n2, 100 % to n3"}
+    assert found["stop"] is False
+    broken = host("n1", dataplane=["add route"], probes=[way("n2"), way("n3", 100)])
+    hosts = [broken, host("n2", probes=[way("n1")]), host("n3", probes=[way("n2"), way("n1", 100)])]
+    assert list(upgrade_gate_problems(hosts, ["n1", "n2", "n3"])["failed"]) == ["n1"]
+    hosts = [host("n1", probes=[way("n2"), way("old", 100)]), host("n2", probes=[way("n1"), way("old", 100)])]
+    assert sorted(upgrade_gate_problems(hosts, ["n1", "n2"])["failed"]) == ["n1", "n2"], "new does not reach old"
+
+
+@pytest.mark.parametrize(
+    ("options", "stop"),
+    [
+        ({}, True),
+        ({"max_failed": "1"}, True),
+        ({"max_failed": "1", "first": False}, False),
+        ({"max_failed": "1", "first": False, "before": ["n8"]}, True),
+        ({"max_failed": "2", "first": False, "before": ["n8"]}, False),
+        ({"max_failed": "1", "first": False, "before": ["n1"]}, False),
+        ({"max_failed": "10%", "first": False, "total": 10}, False),
+        ({"max_failed": "5%", "first": False, "total": 10}, True),
+    ],
+)
+def test_how_many_may_fail(options: dict[str, Any], stop: bool) -> None:
+    given = {"total": 10, **options}
+    assert upgrade_gate_problems([host("n1", problem="x"), host("n2")], ["n1", "n2"], **given)["stop"] is stop
 
 
 def test_variables_that_cannot_be_read() -> None:
     with pytest.raises(AnsibleFilterError, match="Give it the variables of hosts"):
         upgrade_gate_problems([None], ["n1"])
+    with pytest.raises(AnsibleFilterError, match="x"):
+        upgrade_gate_problems([], [], max_failed="x")
