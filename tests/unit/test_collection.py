@@ -250,6 +250,14 @@ def test_messages_that_the_overlay_page_explains_exist() -> None:
         assert any(pattern.search(text) for text in texts), f"nothing says {message!r}"
 
 
+def test_make_builds_the_collection_that_a_target_runs() -> None:
+    """So that each works after `make clean`."""
+    rules = re.findall(r"^([\w-]+):(.*)\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    running = {name: needs.split() for name, needs, recipe in rules if "$(DEMO_ENV)" in recipe}
+    assert sorted(running) == ["clean-demo", "demo"]
+    assert [name for name, needs in running.items() if "build" not in needs] == []
+
+
 @pytest.mark.parametrize("kind", ["modules", "module_utils"])
 def test_tests_of_module_code_import_nothing_of_the_controller(kind: str) -> None:
     """ansible-test runs them without ansible's controller code."""

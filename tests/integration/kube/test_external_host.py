@@ -259,6 +259,7 @@ def test_the_role_overlay_joins_and_leaves(assigning: Cluster, hosts: list[Host]
     def run(tasks: str) -> str:
         return play(edge, assigning, tmp_path, ROLE % (tasks, assigning.kubeconfig), "overlay")
 
+    assert "changed=0" in run("check")
     assert "changed=0" not in run("main")
     assert "10.44.1.0/24 via 10.44.1.0 dev flannel.1 onlink" in edge.shell("ip route show")
     assert assigning.kube.api("GET", f"{NODES}/edge")["spec"]["unschedulable"]
@@ -270,5 +271,6 @@ def test_the_role_overlay_joins_and_leaves(assigning: Cluster, hosts: list[Host]
     assert f"local {edge.public_ip} " in edge.shell("ip -d link show flannel.1")
     run("uninstall")
     assert "flannel.1" not in edge.shell("ip link show")
+    run("release")
     names = [node["metadata"]["name"] for node in assigning.kube.api("GET", NODES)["items"]]
     assert names == ["inside"]
