@@ -22,7 +22,7 @@ SCRIPT = r"""#!/bin/sh
 #
 # It needs iproute2, nft where there is a firewall table, and wg where the backend is wireguard; no Python. It may run
 # any number of times: links that exist are kept, everything else is replaced by what it already is.
-# Exit code: 0 when everything is in place, 1 when something is missing (an underlay link, an unreachable gateway).
+# Exit code: 0 when everything is in place, 1 when something is missing (an underlay link, a gateway, wg).
 
 set -eu
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -79,6 +79,7 @@ wireguard_config() {
     done <"peers.$1"
 }
 
+status=0
 if [ -e links ]; then
     while read -r name arguments; do
         if ! ip link show dev "$name" >/dev/null 2>&1; then
@@ -91,7 +92,11 @@ if [ -e links ]; then
             echo 0 >"/proc/sys/net/ipv6/conf/$name/accept_ra"
         fi
         if [ -e "peers.$name" ]; then
-            wireguard_config "$name" | wg setconf "$name" /dev/stdin || die "cannot configure the link $name"
+            # Without its peers the link drops what it is given. Routes and firewall keep pods from going round it.
+            wireguard_config "$name" | wg setconf "$name" /dev/stdin || {
+                say "cannot configure the link $name: is wg (package wireguard-tools) installed?"
+                status=1
+            }
         fi
     done <links
 fi
@@ -107,7 +112,6 @@ entries() {
 
 # An underlay link can be there before its address is, and routes need the address. Thousands of entries are not tried
 # every second, so the pauses grow.
-status=0
 pause=1
 until entries; do
     if [ "$patience" -le 0 ]; then

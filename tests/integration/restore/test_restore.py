@@ -249,6 +249,23 @@ def test_one_unreachable_peer_does_not_keep_the_others_away(node: Node) -> None:
     assert [route[0] for route in node.state()["routes"]] == ["10.5.66.0/24"]
 
 
+def test_a_link_that_wg_cannot_configure_keeps_nothing_else_away(node: Node, tmp_path: Path) -> None:
+    """The package of wg may be gone since: the rest is put back all the same. wg refuses this link anyway."""
+    node.leave(DUAL, firewall=FIREWALL, subnet_env=SUBNET_ENV)
+    node.add_underlay()
+    (tmp_path / "key").write_text("PRIVATE=")
+    (node.directory / "restore" / "peers.flannel.1").write_text("[Interface]\nListenPort = 51820\n")
+    with (node.directory / "restore" / "restore.conf").open("a") as settings:
+        settings.write(f"wireguard_key_file={tmp_path}/key\n")
+    done = node.boot()
+    assert done.returncode == 1
+    assert "cannot configure the link flannel.1: is wg (package wireguard-tools) installed?" in done.stderr
+    assert "something could not be restored" in done.stderr
+    assert node.state() == DUAL_STATE
+    assert "podnet_cni" in str(node.show("nft", "-j", "list", "tables"))
+    assert node.subnet_file.exists()
+
+
 def test_a_lost_settings_file_is_told(node: Node) -> None:
     node.leave(DUAL)
     (node.directory / "restore" / "restore.conf").unlink()
