@@ -94,3 +94,12 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
             assert "Not well: node3: the data plane is not as the leases say" in said, said
             assert "node2: " not in said.partition("Not well:")[2], said
             assert set(agents.images().values()) == {f"{IMAGE}v0.28.8"}
+
+            # flanneld's own key is its own: of wireguard the data plane is not looked at, and that is said.
+            hosts.command(
+                "node3", "ip", "route", "add", "10.244.1.0/24", "via", "10.244.1.0", "dev", "flannel.1", "onlink"
+            )
+            wireguard = {"flannel_backend": "wireguard", "flannel_allow_network_change": True}
+            code, said = hosts.run("podnet.cni.upgrade", **{**older, **wireguard})
+            assert code == 0, said
+            assert "Not looked at: the data plane of backend wireguard." in said, said

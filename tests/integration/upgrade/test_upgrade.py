@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import pytest
@@ -112,6 +113,33 @@ def test_interrupted_in_wave_two_and_gone_on(cluster: Cluster) -> None:
     assert cluster.tags() == dict.fromkeys(NODES, AFTER)
     assert canary in [pod["metadata"]["uid"] for pod in cluster.agents.pods()], "the canary was not restarted again"
     assert (cluster.unfinished, cluster.leases(), len(cluster.backups)) == ({}, [], 1)
+
+
+def test_refused_before_the_first_wave_leaves_nothing_behind(cluster: Cluster) -> None:
+    """Two DaemonSets, and somebody else has the Lease of the second."""
+    before = cluster.snapshot()
+    labels = {"app": "other"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "x", "image": "x:1"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": pod}
+    other = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "other"}, "spec": spec}
+    cluster.server.api("POST", "/apis/apps/v1/namespaces/kube-flannel/daemonsets", other)
+    held = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "podnet-rollout-other"},
+        "spec": {
+            "holderIdentity": "somebody",
+            "leaseDurationSeconds": 3600,
+            "renewTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        },
+    }
+    cluster.server.api("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-flannel/leases", held)
+    template = {"spec": {"containers": [{"name": "x", "image": "x:2"}]}}
+    said = cluster.fails(upgrade_daemonsets=[{"namespace": "kube-flannel", "name": "other", "template": template}])
+    assert "The upgrade did not begin: another rollout of this DaemonSet is in progress, by somebody" in said, said
+    assert "Nothing was changed" in said, said
+    assert [lease["metadata"]["name"] for lease in cluster.leases()] == ["podnet-rollout-other"]
+    assert (cluster.snapshot(), cluster.unfinished, cluster.backups) == (before, {}, [])
 
 
 def test_api_server_restarts_and_the_directory_has_to_be_one(cluster: Cluster) -> None:
