@@ -39,7 +39,9 @@ PEERS = st.builds(
 )
 
 
-def through_pyroute2(peers: list[WireguardPeer], preshared_key: bytes | None, public_key: bytes) -> Any:
+def through_pyroute2(
+    peers: list[WireguardPeer], preshared_key: bytes | None, public_key: bytes, handshake: int | None = None
+) -> Any:
     """The message that sets these peers, packed by pyroute2 and read back, as the kernel would send it."""
     message = wgmsg()
     message["attrs"] = [["WGDEVICE_A_PUBLIC_KEY", base64.b64encode(public_key)], ["WGDEVICE_A_LISTEN_PORT", 51820]]
@@ -48,7 +50,10 @@ def through_pyroute2(peers: list[WireguardPeer], preshared_key: bytes | None, pu
         part: dict[str, Any] = {"attrs": []}
         setter = AsyncWireGuard.__new__(AsyncWireGuard)
         setter._wg_set_peer(part, wireguard_device.peer_arguments(peer, preshared_key))
-        entries.append(part["attrs"][0][1][0])
+        (entry,) = part["attrs"][0][1]
+        if handshake is not None:
+            entry["attrs"].append(["WGPEER_A_LAST_HANDSHAKE_TIME", {"tv_sec": handshake, "tv_nsec": 0}])
+        entries.append(entry)
     message["attrs"].append(["WGDEVICE_A_PEERS", entries])
     message.encode()
     answer = wgmsg(bytes(message.data))
@@ -84,9 +89,7 @@ def test_a_peer_that_goes_on_in_the_next_message() -> None:
 @pytest.mark.parametrize(("ago", "in_session"), [(0, True), (179, True), (180, False), (NOW, False)])
 def test_who_answered_lately_is_known(ago: float, in_session: bool) -> None:
     """A time of zero is that of a peer that has never answered."""
-    message = through_pyroute2([PEER], None, b"x" * 32)
-    (entry,) = message.get_attr("WGDEVICE_A_PEERS")
-    entry["attrs"].append(("WGPEER_A_LAST_HANDSHAKE_TIME", {"tv_sec": int(NOW - ago), "tv_nsec": 0}))
+    message = through_pyroute2([PEER], None, b"x" * 32, int(NOW - ago))
     state = wireguard_device.read_messages([message], "flannel-wg", None, NOW)
     assert state.in_session == (frozenset([PEER.public_key]) if in_session else frozenset())
 
