@@ -75,7 +75,6 @@ options:
       - Leases that O(store) holds are treated so, too.
     type: list
     elements: dict
-    version_added: 0.1.0
   store:
     description:
       - Read network config and leases from this store on the node, instead of O(network_config), O(peers) and
