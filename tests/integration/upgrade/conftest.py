@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -84,6 +85,20 @@ class Cluster:
         """Leases of rollouts."""
         path = "/apis/coordination.k8s.io/v1/namespaces/kube-flannel/leases"
         return list(self.server.api("GET", path)["items"])
+
+    def hold(self, daemonset: str) -> None:
+        """Have somebody else roll a DaemonSet out."""
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": f"podnet-rollout-{daemonset}"},
+            "spec": {
+                "holderIdentity": "somebody",
+                "leaseDurationSeconds": 3600,
+                "renewTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            },
+        }
+        self.server.api("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-flannel/leases", lease)
 
     def start(self, playbook: str = "upgrade", **variables: Any) -> Play:
         """Start a playbook."""

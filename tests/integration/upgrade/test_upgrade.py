@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 
 import pytest
@@ -60,6 +59,12 @@ def test_rolled_back_by_hand_from_its_backup_or_refused(cluster: Cluster) -> Non
 
     document.write_text(text)
     listed.rename(backup / "backup.json")
+    cluster.hold("kube-flannel-ds")
+    assert "in progress, by somebody" in cluster.fails("rollback", upgrade_backup=str(backup))
+    assert cluster.snapshot() == after, "rights are not put back either"
+    (lease,) = cluster.leases()
+    path = "/apis/coordination.k8s.io/v1/namespaces/kube-flannel/leases/"
+    cluster.server.api("DELETE", path + lease["metadata"]["name"])
     cluster.run("rollback", upgrade_backup=str(backup), upgrade_batch=["100%"])
     assert cluster.snapshot() == before
     assert cluster.tags() == dict.fromkeys(NODES, BEFORE)
@@ -123,17 +128,7 @@ def test_refused_before_the_first_wave_leaves_nothing_behind(cluster: Cluster) -
     spec = {"selector": {"matchLabels": labels}, "template": pod}
     other = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "other"}, "spec": spec}
     cluster.server.api("POST", "/apis/apps/v1/namespaces/kube-flannel/daemonsets", other)
-    held = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": "podnet-rollout-other"},
-        "spec": {
-            "holderIdentity": "somebody",
-            "leaseDurationSeconds": 3600,
-            "renewTime": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        },
-    }
-    cluster.server.api("POST", "/apis/coordination.k8s.io/v1/namespaces/kube-flannel/leases", held)
+    cluster.hold("other")
     template = {"spec": {"containers": [{"name": "x", "image": "x:2"}]}}
     said = cluster.fails(upgrade_daemonsets=[{"namespace": "kube-flannel", "name": "other", "template": template}])
     assert "The upgrade did not begin: another rollout of this DaemonSet is in progress, by somebody" in said, said
