@@ -150,8 +150,8 @@ records:
 rollouts:
   description:
     - DaemonSets that are there, with what M(podnet.cni.daemonset_rollout) needs to put them back, with
-      O(podnet.cni.daemonset_rollout#module:replace_template=true). The texts of a ConfigMap stay in the backup, because a
-      network config can hold a preshared key; see O(podnet.cni.daemonset_rollout#module:config_backup).
+      O(podnet.cni.daemonset_rollout#module:replace_template=true). The texts of a ConfigMap stay in the backup, because
+      a network config can hold a preshared key; see O(podnet.cni.daemonset_rollout#module:config_backup).
   returned: success
   type: list
   elements: dict
