@@ -209,7 +209,7 @@ held:
   sample: []
 failures:
   description: What went wrong, a text for each pod or owner.
-  returned: failure
+  returned: success, or when single pods or owners failed
   type: list
   elements: str
   sample: []
@@ -262,9 +262,8 @@ def main() -> None:
             result = sync_run.run(client, module.params, module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
-    failures = result.pop("failures")
-    if failures:
-        module.fail_json(msg=sync_run.summary(failures), failures=failures, **result)
+    if result["failures"]:
+        module.fail_json(msg=sync_run.summary(result["failures"]), **result)
     module.exit_json(**result)
 
 
