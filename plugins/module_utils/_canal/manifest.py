@@ -94,6 +94,19 @@ def read(documents: Sequence[Obj]) -> Manifest:
     )
 
 
+def plain_copy(value: Any) -> Any:
+    """A deep copy of JSON data in plain dictionaries and lists.
+
+    Containers that Ansible hands to a filter template themselves when they are read, and copy.deepcopy() copies the
+    template engine along with each.
+    """
+    if isinstance(value, Mapping):
+        return {key: plain_copy(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain_copy(each) for each in value]
+    return value
+
+
 def _objects(documents: Sequence[Obj]) -> list[tuple[Obj, str]]:
     """The objects with the place of each, lists taken apart."""
     found: list[tuple[Obj, str]] = []

@@ -12,13 +12,12 @@ on the command line wins over its environment variable, and Documentation/kube-f
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.podnet.cni.plugins.module_utils._canal import images, pod_config
-from ansible_collections.podnet.cni.plugins.module_utils._canal.manifest import Manifest
+from ansible_collections.podnet.cni.plugins.module_utils._canal.manifest import Manifest, plain_copy
 from ansible_collections.podnet.cni.plugins.module_utils._canal.settings import UPSTREAM_OLD_CONF, Place, Settings
 
 CHECKSUM = "podnet.cni/config-sha256"
@@ -55,7 +54,7 @@ def transform(manifest: Manifest, settings: Settings, place: Place) -> Result:
     made = []
     for item in manifest.objects:
         kind = item["kind"]
-        copied = copy.deepcopy(dict(item))
+        copied = plain_copy(item)
         if item is manifest.config_map:
             _config_map(copied, settings)
         elif item is manifest.daemonset:
@@ -181,7 +180,7 @@ def _rename_inside(daemonset: dict[str, Any], here: Place, place: Place) -> None
     spec, template = daemonset["spec"], daemonset["spec"]["template"]
     template["spec"]["serviceAccountName"] = place.service_account
     if place.selector:
-        spec["selector"] = copy.deepcopy(dict(place.selector))
+        spec["selector"] = plain_copy(place.selector)
     template.setdefault("metadata", {}).setdefault("labels", {}).update(place.labels)
     for volume in template["spec"].get("volumes") or []:
         if (volume.get("configMap") or {}).get("name") == here.config_map:
@@ -210,7 +209,7 @@ def to_dict(manifest: Manifest, result: Result, place: Place) -> dict[str, Any]:
             "daemonset": place.daemonset,
             "config_map": place.config_map,
             "service_account": place.service_account,
-            "selector": copy.deepcopy(dict(place.selector)),
+            "selector": plain_copy(place.selector),
             "labels": dict(place.labels),
         },
         "containers": {"calico": manifest.node_container, "flannel": manifest.flannel_container},

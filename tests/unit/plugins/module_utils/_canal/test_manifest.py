@@ -35,6 +35,23 @@ def test_lists_are_taken_apart_and_custom_resources_may_be_there() -> None:
     assert manifest.read(documents([whole])).objects[-1] == extra
 
 
+class Lazy(dict[str, Any]):
+    """As Ansible's own containers: a copy by the copy module takes the template engine along."""
+
+    def __deepcopy__(self, _memo: object) -> Lazy:
+        raise AssertionError("copied with all that hangs on it")
+
+
+def test_copies_are_plain_and_share_nothing() -> None:
+    inner = Lazy(names=["a"])
+    value = Lazy(spec=inner, many=(inner, 1))
+    found = manifest.plain_copy(value)
+    assert found == {"spec": {"names": ["a"]}, "many": [{"names": ["a"]}, 1]}
+    assert [type(each) for each in (found, found["spec"], found["many"][0])] == [dict, dict, dict]
+    found["spec"]["names"].append("b")
+    assert inner["names"] == ["a"]
+
+
 def _drop(kind: str) -> Callable[[list[Any]], None]:
     def change(items: list[Any]) -> None:
         items[:] = [item for item in items if item["kind"] != kind]
