@@ -26,7 +26,7 @@ _running: set[subprocess.Popen] = set()
 class Gate:
     """One check. `lock` names what no other gate may use meanwhile, `shares` what others may use that share it too;
     `reports` are the JUnit files it leaves, `skips_with` what stands before the reason in the output of one that could
-    not do its work here, `weight` about how many seconds it takes.
+    not do its work here, or a part of it unless `skips_whole`, `weight` about how many seconds it takes.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Gate:
     shares: str = ""
     reports: tuple[Path, ...] = ()
     skips_with: str = ""
+    skips_whole: bool = True
     weight: int = 0
     only_on_request: bool = False
 
@@ -70,7 +71,7 @@ class Result:
         """The result in the table: a gate that proved nothing does not count as passed."""
         if not self.ok:
             return "FAILED"
-        return "skipped" if self.skipped and not self.has_tests else "ok"
+        return "skipped" if self.skipped and self.gate.skips_with and self.gate.skips_whole else "ok"
 
     def show(self) -> None:
         """Print the command, and the last line of its output, or all of it when the gate failed."""
@@ -148,7 +149,9 @@ def run_gate(gate: Gate) -> Result:
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             _before, found, reason = line.partition(gate.skips_with)
             if found:
-                result.skipped.append(("all of it", f"{gate.skips_with}{reason}"))
+                result.skipped.append(
+                    ("all of it" if gate.skips_whole else "a part of it", f"{gate.skips_with}{reason}")
+                )
                 break
     return result
 
