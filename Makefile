@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 #   make demo        everything from nothing: three hosts, an etcd, the overlay, pods that reach each other
+#   make demo-kubernetes    three real Kubernetes nodes, flannel, pods that reach each other
 #   make test        everything that CI runs
+#   make test-full   that, and slow variations of it
 #
 # The rest is for people who work on the collection; TESTING.md says more.
 
-.PHONY: help system venv build demo clean-demo test fast lint units integration molecule bench test-kube clean
+.PHONY: help system venv build demo test-full demo-kubernetes clean-demo test fast lint units integration molecule bench test-kube tools clean
 .SILENT:
 .NOTPARALLEL:
 
@@ -19,10 +21,10 @@ DEMO_ENV = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PODNET_ANSIBLE="$(CURDIR)/$(VENV)
 
 help:
 	sed -n 's/^#   \(make .*\)/\1/p' Makefile
-	echo "make fast lint units integration molecule bench test-kube build clean-demo clean: see TESTING.md"
+	echo "make fast lint units integration molecule bench test-kube tools build clean-demo clean: see TESTING.md"
 
 # Lint and unit tests need little from the system; whatever touches a real kernel or etcd needs all of it.
-SYSTEM := $(if $(filter-out fast lint units venv,$(or $(MAKECMDGOALS),help)),all,base)
+SYSTEM := $(if $(filter-out fast lint units venv tools,$(or $(MAKECMDGOALS),help)),all,base)
 
 system:
 	tests/gate/system.sh install $(SYSTEM)
@@ -36,11 +38,18 @@ build: venv
 demo: build
 	$(DEMO_ENV) demo/run
 
+demo-kubernetes: build tools
+	$(DEMO_ENV) demo/run-kubernetes
+
 clean-demo: build
 	$(DEMO_ENV) demo/run --clean
+	$(DEMO_ENV) demo/run-kubernetes --clean
 
 test: venv
 	$(RUN)
+
+test-full: venv
+	PODNET_FULL=1 $(RUN)
 
 fast: venv
 	$(RUN) --only fast
@@ -62,6 +71,9 @@ bench: venv
 	cd $(STAGED) && PYTHONPATH="$(CURDIR)/.build" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build" \
 		sh -ec 'for each in tests/bench/bench_*.py; do echo "== $$each"; python "$$each"; done'
+
+tools:
+	python3 tests/tools/build.py
 
 test-kube: venv
 	PODNET_REQUIRE_KUBE=1 $(RUN) --only kube

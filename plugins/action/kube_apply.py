@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import Any, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.plugin_utils._steps import StepsAction
 
 PATIENCE = 5.0
@@ -16,14 +17,14 @@ PATIENCE = 5.0
 
 
 class ActionModule(StepsAction):
-    """The module goes on where it was, because what it has done already is no change any more."""
+    """The module goes on where it was, because what it has done already is not a change any more."""
 
     MODULE = "kube_apply"
     POLL = 1.0
 
-    def prepare(self, arguments: dict[str, Any]) -> None:
+    def prepare(self, told: dict[str, Any], task_vars: Mapping[str, Any]) -> None:
         """Have the module come back when a wait takes long."""
-        arguments.setdefault("patience", PATIENCE)
+        told.setdefault("patience", PATIENCE)
         self._objects: list[dict[str, str]] = []
         self._asked = time.monotonic()
 
@@ -31,13 +32,13 @@ class ActionModule(StepsAction):
         """The changes of all runs."""
         return [*(before or []), *(new or [])]
 
-    def go_on(self, arguments: dict[str, Any], step: Mapping[str, Any]) -> None:
+    def go_on(self, told: dict[str, Any], step: Mapping[str, Any]) -> None:
         """Remember what was done, and tell the next run how long this one has waited."""
         self._objects = merged(self._objects, step.get("objects") or [])
-        before, now = arguments.get("resume") or {}, time.monotonic()
-        waited = (step.get("progress") or {}).get("resume") or {}
+        before, now = told.get("resume") or {}, time.monotonic()
+        waited = fields.mapping(step, "progress", "resume")
         # The module knows only how long it waited itself, not what lies between two runs of it.
-        arguments["resume"] = {
+        told["resume"] = {
             what: max(seconds, before[what] + now - self._asked) if what in before else seconds
             for what, seconds in waited.items()
         }

@@ -6,29 +6,47 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Callable, Mapping
 
 from ansible_collections.podnet.cni.plugins.plugin_utils._steps import StepsAction, seconds
 
 _NAMED = 5
+_PATIENCE = 15.0
+"""Seconds for which the module itself goes on looking while nothing changes: to start it costs more than to look."""
 
 
 class ActionModule(StepsAction):
-    """The module looks once and never waits; waiting and talking happen here."""
+    """The module looks for seconds at most; waiting and talking happen here."""
 
     MODULE = "kube_wait"
     POLL = 2.0
+    _began = 0.0
 
     def limit(self, arguments: Mapping[str, Any]) -> float | None:
         """One limit for everything that is awaited."""
         return seconds(arguments.get("timeout"), 300.0)
 
     def expired(self, step: dict[str, Any], limit: float, take: Callable[..., dict[str, Any]]) -> None:
-        """Say what is missing on which object, also which pods are not ready: too much to ask at every look."""
-        if self._task.args.get("rollouts"):
-            last = take(explain=True)
-            step["missing"] = last.get("missing") or step.get("missing")
+        """Say what is missing on which object, and why."""
+        if self._task.args.get("rollouts") or self._task.args.get("pod_cidrs"):
+            step["missing"] = take(explain=True).get("missing") or step.get("missing")
         step.update(failed=True, msg=f"after {limit:g} s: {sentence(step.get('missing') or [])}.")
+
+    def more(self, arguments: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """The first looks are short, so that what is missing and why is said at once; later ones take their time."""
+        now = time.monotonic()
+        if number == 1:
+            self._began = now
+            return {}
+        if number == 2:
+            return {"explain": True}
+        left = self._began + seconds(arguments.get("timeout"), 300.0) - now
+        return {"explain": True, "patience": max(0.0, min(_PATIENCE, left))}
+
+    def is_news(self, text: str, before: str) -> bool:
+        """What was said with its causes is not said again without them."""
+        return not before.startswith(text)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of the last look."""

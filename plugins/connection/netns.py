@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: netns
 short_description: Run tasks in the pinned namespaces of a lab host on this machine
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - A host is a network, a mount and a UTS namespace on the machine that runs Ansible. It has its own
@@ -110,7 +110,7 @@ def nsenter_argv(pins: str) -> list[str]:
 
 
 def missing_pin(pins: str) -> str | None:
-    """Return the path of the first pin in the directory C(pins) that is no namespace, or None if all three are.
+    """Return the path of the first pin in the directory C(pins) that is not a namespace, or None if all three are.
 
     After a reboot the file may be left while the namespace is gone. A file of nsfs has the device number of
     nsfs, which

@@ -53,3 +53,26 @@ attributes:
     membership:
       - podnet.cni.flannel
 """
+
+    KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/podnet.cni.kubernetes) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - podnet.cni.kubernetes
+"""
+
+    FLANNEL_KUBERNETES = r"""
+options: {}
+attributes:
+  action_group:
+    description:
+      - Use C(group/podnet.cni.flannel) or C(group/podnet.cni.kubernetes) in C(module_defaults) to set defaults for this
+        module.
+    support: full
+    membership:
+      - podnet.cni.flannel
+      - podnet.cni.kubernetes
+"""

@@ -102,7 +102,8 @@ options:
       - With leases on Kubernetes Nodes, for clusters that have no such ConfigMap, like k3s; it then replaces
         O(kube_namespace) and O(kube_config_map).
       - With leases in etcd, the config that an earlier task writes. Check mode plans with it, since that task has not
-        written it; any other run takes what etcd holds.
+        written it. Any other run takes what etcd holds; M(podnet.cni.flannel_lease) refuses to write leases when that
+        is another.
     type: dict
   kube_annotation_prefix:
     description:

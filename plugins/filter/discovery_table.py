@@ -6,8 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: discovery_table
-short_description: Lay discovery records out as a table
-version_added: 0.1.0
+short_description: Render discovery records as a text table
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Turns the records of the discovery lookups into lines of text, a heading and one line per component.
@@ -41,18 +41,19 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.plugin_utils._text_table import align
 
 _HEADING = ("CLUSTER", "PLUGIN", "ROLE", "VERSION", "NAMESPACE", "BACKEND", "POD CIDRS", "SERVICE CIDRS", "HEALTH")
 
 
 def discovery_table(data: Any) -> list[str]:
-    """Lines of the table; an error names what is no record."""
+    """Lines of the table; an error names what is not a record."""
     try:
         return align([_HEADING, *(_row(item) for item in data if item["kind"] == "component")])
     except (TypeError, KeyError, AttributeError) as error:
         raise AnsibleFilterError(
-            f"discovery_table: this is no list of discovery records ({type(error).__name__}: {error}). "
+            f"discovery_table: this is not a list of discovery records ({type(error).__name__}: {error}). "
             "Give it the answer of the lookup podnet.cni.cni or podnet.cni.flannel."
         ) from error
 
@@ -67,7 +68,7 @@ def _row(item: Mapping[str, Any]) -> Sequence[str]:
         item["role"],
         item["version"],
         item["namespace"],
-        (networking["backend"] or {}).get("type") or networking["encapsulation"],
+        fields.at(networking, "backend", "type") or networking["encapsulation"],
         ",".join(entry["cidr"] for entry in networking["pod_cidrs"]),
         ",".join(entry["cidr"] for entry in networking["service_cidrs"]),
         f"{health['state']} ({reasons})" if reasons else health["state"],

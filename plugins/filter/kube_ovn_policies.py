@@ -7,9 +7,10 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: kube_ovn_policies
 short_description: Render the admission policies that let pods inherit Kube-OVN annotations
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
+  - Checks the configuration, and refuses mistakes in it.
   - Gives the MutatingAdmissionPolicy that copies annotations from a namespace to its new pods, and its binding.
   - With an annotation in mode V(enforce) also the ValidatingAdmissionPolicy that keeps it on running pods.
   - By option also the ValidatingAdmissionPolicy that refuses unusable values on namespaces.
@@ -38,8 +39,7 @@ options:
     type: bool
     default: true
 seealso:
-  - plugin: podnet.cni.kube_ovn_config
-    plugin_type: filter
+  - module: podnet.cni.kube_ovn_inheritance_sync
 """
 
 EXAMPLES = r"""

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: policy_probes
-short_description: Turn verdicts on connections into probes that prove them
-version_added: 0.1.0
+short_description: Turn NetworkPolicy verdicts on connections into probes that prove them
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Takes the verdicts of M(podnet.cni.network_policy_impact_info) and returns what M(podnet.cni.pod_network_probe) has
     to measure from each source. A connection that is allowed is expected to be reachable, a denied one is not.
-  - Left out are connections that cannot be tried. Those are of protocol SCTP, those of a source or destination without
-    an address, and those whose ends have no address family in common.
+  - Left out are connections whose verdict is not known, because nothing is expected of them, and those that cannot be
+    tried. The latter are of protocol SCTP, those of a source or destination without an address, and those without a
+    path.
 positional: _input
 options:
   _input:
@@ -75,7 +76,7 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 def policy_probes(verdicts: Any) -> list[dict[str, Any]]:
-    """The probes of each source; raises AnsibleFilterError for what is no list of verdicts."""
+    """The probes of each source; raises AnsibleFilterError for a value that is not a list of verdicts."""
     if not isinstance(verdicts, Sequence) or isinstance(verdicts, str):
         raise AnsibleFilterError(f"policy_probes needs a list of verdicts, not {type(verdicts).__name__}.")
     found: dict[str, dict[str, Any]] = {}

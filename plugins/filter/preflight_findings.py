@@ -6,8 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: preflight_findings
-short_description: Judge what was gathered of hosts and of a cluster
-version_added: 0.1.0
+short_description: Judge the facts of hosts and of a cluster, as findings of the preflight
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Runs every check of the role podnet.cni.preflight over the facts of all hosts, and over those of a cluster.
@@ -65,7 +65,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight import repor
 
 
 def preflight_findings(hosts: Any, cluster: Any = None, wanted: Any = None) -> list[dict[str, str]]:
-    """Judge; raises AnsibleFilterError for what is no mapping of facts and for a check that does not exist."""
+    """Judge; raises AnsibleFilterError for facts that are not a mapping, and for an unknown check."""
     if not isinstance(hosts, Mapping) or not all(isinstance(facts, Mapping) for facts in hosts.values()):
         raise AnsibleFilterError("preflight_findings needs a dictionary: names of hosts to their facts.")
     for name, value in (("cluster", cluster), ("wanted", wanted)):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: preflight_table
-short_description: Lay findings of the preflight out as a table
-version_added: 0.1.0
+short_description: Render findings of the preflight as a text table
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Shows what failed and what could not be found out, what to do about it, and how many findings there are.
@@ -57,7 +57,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 
 
 def preflight_table(entries: Any, fail_at: str | None = None, everything: bool = False) -> str:
-    """Lay the findings out; raises AnsibleFilterError for what is no list of findings."""
+    """Lay the findings out; raises AnsibleFilterError for a value that is not a list of findings."""
     if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
         raise AnsibleFilterError("preflight_table needs a list of findings.")
     if fail_at is not None and fail_at not in SEVERITIES:

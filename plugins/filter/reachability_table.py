@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: reachability_table
 short_description: Render who reaches whom as a text table
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Takes what M(podnet.cni.pod_network_probe) returned on several hosts and renders one table.

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: text_table
 short_description: Render a list of dictionaries as a text table
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Renders one line per dictionary under a line of column names, for reports that people read.
@@ -66,7 +66,7 @@ def show(value: Any) -> str:
 
 
 def text_table(rows: Any, columns: Mapping[str, str] | Sequence[str] | None = None) -> str:
-    """Render the rows; raises AnsibleFilterError for what is no list of dictionaries."""
+    """Render the rows; raises AnsibleFilterError for a value that is not a list of dictionaries."""
     if not isinstance(rows, Sequence) or not all(isinstance(row, Mapping) for row in rows):
         raise AnsibleFilterError("text_table needs a list of dictionaries.")
     if columns is None:

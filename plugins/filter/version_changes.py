@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: version_changes
-short_description: Say what changes between releases
-version_added: 0.1.0
+short_description: Report what changes between two releases of flannel, Calico and their companions
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Asks the collection's version matrix what is different after an upgrade, or what is lost by going back. Nothing is
     read from a host or a cluster.
-  - Fails for a product that the matrix does not have and for what is no version.
+  - Fails for a product that the matrix does not have, and for a value that is not a version.
 positional: _input
 options:
   _input:

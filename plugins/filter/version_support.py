@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: version_support
-short_description: Say whether releases work together and what they need
-version_added: 0.1.0
+short_description: Report whether releases of flannel, Kubernetes and their companions work together
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Asks the collection's version matrix about a combination of releases. Nothing is read from a host or a cluster.
-  - A version that the matrix does not have is no error; RV(_value.unknown) names its nearest rows.
-  - Fails for a product that the matrix does not have and for what is no version.
+  - A version that the matrix does not have is not an error; RV(_value.unknown) names its nearest rows.
+  - Fails for a product that the matrix does not have, and for a value that is not a version.
 positional: _input
 options:
   _input:

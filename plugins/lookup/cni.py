@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: cni
 short_description: Find out which network runs under the pods of a cluster
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Finds flannel, Canal, Calico, Cilium, Antrea, Kube-OVN, OVN-Kubernetes, OpenShift SDN, kube-router, Weave Net,
@@ -67,8 +67,8 @@ _raw:
       type: str
     role:
       description: >-
-        V(primary) carries the pods. The others are V(chained), V(policy), V(secondary), V(meta), V(duplicate) and
-        V(leftover).
+        V(primary) carries the pods. The others are V(part) of that network, V(chained), V(policy), V(secondary),
+        V(meta), V(duplicate) and V(leftover).
       type: str
     install_method:
       description: V(manifest), V(kustomize), V(helm), V(operator), V(embedded), V(distro) or V(unknown).
@@ -178,6 +178,12 @@ _raw:
     config_error:
       description: What is wrong with the configuration.
       type: str
+    searched:
+      description:
+        - By what DaemonSets were looked for. V(labels) and names that are known, also V(images), V(all) of them were
+          read, or V(namespaces) with O(mode=namespaces). Only with V(all) a component that is not in the answer is not
+          there.
+      type: str
     stale_suspected:
       description: Whether only traces of the plugin were found.
       type: bool
@@ -190,6 +196,10 @@ _raw:
     api_calls:
       description: How many requests it took.
       type: int
+    not_looked_for:
+      description: Only in a summary. What may be there beside the components that were found, and how to look for it.
+      type: list
+      elements: str
     overlaps:
       description: Only in a summary. Its ranges that overlap a range of another cluster of the lookup.
       type: list

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: flannel
 short_description: Find flannel in any namespace of a cluster
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Finds flannel however it was installed. That is the manifest, the release asset, the Helm chart, Kubespray, RKE,

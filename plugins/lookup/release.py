@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: release
 short_description: Look up a release and its images in the version matrix
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Returns what the collection's version matrix knows of a release. The roles take their defaults from here, so that a

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: canal_adopt
-version_added: 0.1.0
-short_description: Decide how Canal gets into a cluster, and make room for it
+version_added: 1.0.0
+short_description: Decide how Canal is installed in a cluster, and remove what is in the way
 description:
   - Finds the network that a cluster has, as the lookup P(podnet.cni.cni#lookup) does, and decides what installing Canal
     means there. That is a new installation, an upgrade in place, or a replacement of the DaemonSet.
@@ -22,12 +22,13 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: full
   platform:
@@ -74,6 +75,13 @@ options:
     type: list
     elements: str
     default: []
+  needed_crds:
+    description:
+      - Names of those that its pods need. One that is neither in O(crds) nor served fails the module, in check mode
+        too, unless the purpose is to remove Canal.
+    type: list
+    elements: str
+    default: []
   adopt:
     description:
       - What to do about Canal that is there already.
@@ -85,6 +93,11 @@ options:
   allow_network_change:
     description:
       - Whether ranges, backend or what identifies its packets may change, although that interrupts the network.
+    type: bool
+    default: false
+  allow_unknown_network:
+    description:
+      - Whether to go on where Nodes are Ready although no network is known that serves their pods.
     type: bool
     default: false
   purpose:
@@ -99,6 +112,19 @@ options:
     type: str
     choices: [install, from_flannel, to_flannel, remove]
     default: install
+  node_names:
+    description:
+      - Names of the Nodes whose files are changed in the same run. They are compared with the cluster's Nodes.
+      - Another Node fails the module with the purposes V(to_flannel) and V(remove), because it would keep Canal's
+        configuration. With V(from_flannel) it is a warning.
+      - Without it, nothing is compared.
+    type: list
+    elements: str
+  allow_missing_nodes:
+    description:
+      - Whether to go on where O(node_names) lacks Nodes of the cluster.
+    type: bool
+    default: false
   prepare:
     description:
       - Whether to make room. Otherwise the module only reads.
@@ -200,11 +226,11 @@ actions:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils._canal import adopt_run, adoption
+from ansible_collections.podnet.cni.plugins.module_utils._adoption.canal import adopt_run, adoption
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
 
 
 def main() -> None:
@@ -221,9 +247,13 @@ def main() -> None:
             "pod_labels": {"type": "dict", "default": dict(labels)},
             "network_config": {"type": "dict", "required": True},
             "crds": {"type": "list", "elements": "str", "default": []},
+            "needed_crds": {"type": "list", "elements": "str", "default": []},
             "adopt": {"type": "str", "choices": list(adoption.POLICIES), "default": "in_place"},
             "allow_network_change": {"type": "bool", "default": False},
+            "allow_unknown_network": {"type": "bool", "default": False},
             "purpose": {"type": "str", "choices": list(adoption.PURPOSES), "default": "install"},
+            "node_names": {"type": "list", "elements": "str"},
+            "allow_missing_nodes": {"type": "bool", "default": False},
             "prepare": {"type": "bool", "default": False},
             "wait_timeout": {"type": "float", "default": 120.0},
         },

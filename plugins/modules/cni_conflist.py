@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cni_conflist
 short_description: Manage the CNI network configuration list of a node
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Renders a network configuration list, checks it, and puts it where the container runtime looks for it.
   - The file is written to a temporary file, synced and renamed, so a runtime never sees half of it.
@@ -208,6 +208,11 @@ candidates:
       description: What is wrong with the file, empty when it is valid.
       type: str
       sample: ''
+    delegate:
+      description:
+        - Name or file of the network that a file of Multus hands pods on to, empty when it does not tell; V(none) for a
+          file of anybody else.
+      type: str
 actions:
   description: What was done, or would be done.
   returned: always
@@ -223,7 +228,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _conflist, _conflist_files
+from ansible_collections.podnet.cni.plugins.module_utils._cni import conflist
+from ansible_collections.podnet.cni.plugins.module_utils._cni import directory as cni_directory
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
 
 ARGUMENT_SPEC = {
@@ -231,7 +237,7 @@ ARGUMENT_SPEC = {
     "conf_dir": {"type": "path", "default": "/etc/cni/net.d"},
     "filename": {"type": "str", "default": "10-flannel.conflist"},
     "network_name": {"type": "str", "default": "cbr0"},
-    "cni_version": {"type": "str", "choices": list(_conflist.CNI_VERSIONS), "default": "0.3.1"},
+    "cni_version": {"type": "str", "choices": list(conflist.CNI_VERSIONS), "default": "0.3.1"},
     "preset": {"type": "str", "choices": ["flannel", "bridge"]},
     "plugins": {"type": "list", "elements": "dict"},
     "subnet": {"type": "str"},
@@ -273,29 +279,29 @@ def reconcile(module: AnsibleModule) -> dict[str, Any]:
     """Bring the directory to what the parameters ask for and return the module's result."""
     params = module.params
     conf_dir, filename = params["conf_dir"], params["filename"]
-    document = _conflist.wanted(params)
+    document = conflist.wanted(params)
     if document is not None and params["validate_plugins"]:
-        problem = _conflist_files.missing_plugins(document, params["plugin_dirs"])
+        problem = cni_directory.missing_plugins(document, params["plugin_dirs"])
         if problem and not module.check_mode:
             raise InputError(problem)
         if problem:
             module.warn(problem)
-    observed = _conflist_files.observe(conf_dir, params["obsolete"])
-    plan = _conflist_files.plan(filename, document, observed)
+    observed = cni_directory.observe(conf_dir, params["obsolete"])
+    plan = cni_directory.plan(filename, document, observed)
     if not module.check_mode:
-        _conflist_files.apply(conf_dir, filename, plan)
-    candidates = _conflist_files.candidates(plan.texts, plan.reasons)
+        cni_directory.apply(conf_dir, filename, plan)
+    candidates = cni_directory.candidates(plan.texts, plan.reasons)
     if document is not None:
-        for message in _conflist_files.warnings(filename, candidates):
+        for message in cni_directory.warnings(filename, candidates, plan.texts):
             module.warn(message)
     return {
         "changed": bool(plan),
         "path": os.path.join(conf_dir, filename),
         "conflist": document,
-        "winner": _conflist_files.winner(candidates),
+        "winner": cni_directory.winner(candidates),
         "candidates": [candidate._asdict() for candidate in candidates],
         "actions": list(plan.actions),
-        "diff": _conflist_files.diff(conf_dir, observed, plan),
+        "diff": cni_directory.diff(conf_dir, observed, plan),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: cni_pod
 short_description: Connect a network namespace to the pod network through CNI plugins
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Makes a network namespace on the host and runs the CNI plugins of the host's configuration for it, as a container
@@ -180,16 +180,16 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _cni_pod
-from ansible_collections.podnet.cni.plugins.module_utils._cni_runtime import (
+from ansible_collections.podnet.cni.plugins.module_utils._cni import pod as cni_pod
+from ansible_collections.podnet.cni.plugins.module_utils._cni.runtime import (
     Pod,
     Runtime,
     check_pod_name,
     find_conflist,
     port_mapping,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
 
 PORT_MAPPING = {
     "host_port": {"type": "int", "required": True},
@@ -226,8 +226,8 @@ def reconcile(module: AnsibleModule) -> dict[str, Any]:
         [port_mapping(item) for item in params["port_mappings"]],
     )
     runtime = Runtime(module_runner(module), params["bin_dirs"], check=params["check"])
-    observed = _cni_pod.observe(runtime, params["state_dir"], pod)
-    steps = _cni_pod.plan(pod, params["state"] == "present", observed)
+    observed = cni_pod.observe(runtime, params["state_dir"], pod)
+    steps = cni_pod.plan(pod, params["state"] == "present", observed)
     conflist: dict[str, Any] = {}
     if steps.create:
         try:
@@ -238,11 +238,11 @@ def reconcile(module: AnsibleModule) -> dict[str, Any]:
             if not module.check_mode:
                 raise
             module.warn(str(error))
-    before = _cni_pod.describe(runtime, pod, observed.record)
+    before = cni_pod.describe(runtime, pod, observed.record)
     after = None if steps.create or steps.remove else before
     if not module.check_mode:
-        record = _cni_pod.apply(runtime, params["state_dir"], pod, conflist=conflist, observed=observed, steps=steps)
-        after = _cni_pod.describe(runtime, pod, record)
+        record = cni_pod.apply(runtime, params["state_dir"], pod, conflist=conflist, observed=observed, steps=steps)
+        after = cni_pod.describe(runtime, pod, record)
     actions = steps.actions(pod.name)
     wanted = after or ({"name": pod.name, **pod.request()} if steps.create else None)
     return {

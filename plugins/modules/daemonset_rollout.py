@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: daemonset_rollout
-version_added: 0.1.0
-short_description: Update a network DaemonSet node by node, and go back when a node does not get well
+version_added: 1.0.0
+short_description: Update a network DaemonSet in waves of nodes, and roll back when a node fails its checks
 description:
   - Changes the pod template of a DaemonSet and a ConfigMap, then restarts its pods in waves. Canary nodes come first,
     then batches. Without a change of its own it rolls out what the DaemonSet already says.
@@ -25,6 +25,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
@@ -54,7 +55,7 @@ options:
     description:
       - V(rolled_out) updates the pods, or goes on with an update that was begun.
       - V(begun) takes the Lease and divides the nodes, and changes nothing else. So another run is kept out before
-        other objects are changed. Go on with the same O(holder).
+        other objects are changed. A later task of the same play goes on with it.
       - V(rolled_back) takes back an update that was begun and has not ended, as a failed wave does, and succeeds
         when all is as it was before. Without such an update it does nothing.
     type: str
@@ -124,10 +125,17 @@ options:
       - Number of the wave after which to stop, counted from 1, so that something else can look at its nodes. The
         Lease is kept. Run the task again with a higher number to go on, without one to end, or with
         O(state=rolled_back).
-      - The runs need the same O(holder), or each has to wait until the Lease of the one before has run out.
+      - A later task of the same host in the same run of Ansible goes on at once. Another run has to wait until the
+        Lease has run out.
       - V(0) does not stop.
     type: int
     default: 0
+  max_unavailable:
+    description:
+      - How many pods may be away at once within a wave, and on the way back, as a number or a percentage of all nodes,
+        rounded down and at least 1. A wave of more nodes restarts them in turns.
+    type: str
+    default: 10%
   max_failed:
     description:
       - How many nodes may fail after the first wave, as a number or a percentage of all nodes. The rollout goes on
@@ -230,9 +238,15 @@ options:
     default: 30.0
   wave_timeout:
     description:
-      - Seconds that a wave has to become good.
+      - Seconds that a wave has to become good after the last restart in it.
     type: float
     default: 600.0
+  image_pull_timeout:
+    description:
+      - Seconds for which an image may fail to be pulled before the wave has failed. The kubelet tries again after 10,
+        20 and 40 seconds, so in the default time it has tried four times.
+    type: float
+    default: 90.0
   poll:
     description:
       - Seconds between two looks.
@@ -250,31 +264,16 @@ options:
         waited for.
     type: int
     default: 120
-  keep_lease:
-    description:
-      - With O(rollback=false), whether the Lease is kept when a wave fails, because whoever runs this is going to take
-        it back with the same O(holder). Otherwise another run may go on at once.
-    type: bool
-    default: false
-  undertaking:
-    description:
-      - What the rollout is part of, like the directory of an upgrade that changes more than the DaemonSet. A rollout
-        that was interrupted is only gone on with by a task that names the same.
-      - O(state=rolled_back) goes back whatever it was part of. So does O(state=begun) without a name take it over.
-    type: str
-    default: ''
-  holder:
-    description:
-      - Who does the rollout. The action plugin makes up a name for each run. Name it only to go on after O(until_wave).
-    type: str
-    default: daemonset_rollout
 notes:
   - During the rollout the DaemonSet's update strategy is C(OnDelete). At the end it is what it was.
   - Nodes that are not ready when the rollout begins, and Nodes that are deleted meanwhile, are left out and reported. A
     node that stops reporting meanwhile fails when O(wave_timeout) is over, and counts for O(max_failed).
   - Canary nodes and batches count when a rollout begins. A run that takes over keeps them.
+  - With the gate V(logs), the logs of the first wave are tried before anything is changed. A log that cannot be read
+    later fails the wave after 30 seconds, and at once when the right to read it is missing.
   - Needs get and patch for DaemonSets and ConfigMaps, list for Nodes, ControllerRevisions and Pods, delete for Pods,
-    get for C(pods/log), and get, create, patch and delete for Leases.
+    get for C(pods/log), list for Events, and get, create, patch and delete for Leases. Without the right to list Events
+    the evidence lacks them.
 seealso:
   - module: podnet.cni.flannel_network_policy
 """
@@ -316,14 +315,12 @@ EXAMPLES = r"""
       - [control-1]
       - [worker-2, worker-3]
     until_wave: 2
-    holder: change-4711
 
 - name: Take it back
   podnet.cni.daemonset_rollout:
     namespace: kube-flannel
     name: kube-flannel-ds
     state: rolled_back
-    holder: change-4711
 
 - name: Roll out what a DaemonSet with update strategy OnDelete already says
   podnet.cni.daemonset_rollout:
@@ -351,14 +348,14 @@ waves:
   sample:
     - [worker-1]
     - [worker-2, worker-3]
-skipped:
+left_out:
   description: Nodes that were left out because they are not ready, or gone, or did not answer on the way back.
   returned: success
   type: list
   elements: str
   sample: []
 failed_nodes:
-  description: Nodes that did not get well and that the rollout went on without, each with the reason.
+  description: Nodes that did not become healthy and that the rollout went on without, each with the reason.
   returned: success
   type: dict
   sample: {}
@@ -367,6 +364,63 @@ complete:
   returned: success
   type: bool
   sample: true
+took_over:
+  description: Whether a rollout that was interrupted was found and continued, or rolled back.
+  returned: success
+  type: bool
+  sample: false
+problem:
+  description: What went wrong, without what was done about it.
+  returned: failure of a wave
+  type: str
+  sample: 'wave 1 of 3: worker-1: container kube-flannel is in CrashLoopBackOff: back-off 10s restarting failed'
+evidence:
+  description:
+    - What was known of nodes that did not become healthy, at most three, before their pods were deleted.
+  returned: success, and failure of a wave
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: Name of the Node; empty for what concerns all.
+      type: str
+    reason:
+      description: Why it was not well.
+      type: str
+    pod:
+      description: Name of the pod, empty when there was none.
+      type: str
+    container:
+      description: The container that is to blame, or the daemon.
+      type: str
+    exit_code:
+      description: How that container ended last, null when it never did.
+      type: int
+    exit_reason:
+      description: The reason that Kubernetes gives for that end.
+      type: str
+    log:
+      description: The first 5 and the last 15 lines of its log.
+      type: list
+      elements: str
+    events:
+      description: The last 10 events of the pod, or of the DaemonSet when there was no pod.
+      type: list
+      elements: str
+    unknown:
+      description: What could not be had, with the reason.
+      type: list
+      elements: str
+  sample:
+    - node: worker-1
+      reason: 'container kube-flannel is in CrashLoopBackOff: back-off 10s restarting failed container'
+      pod: kube-flannel-ds-x7k2p
+      container: kube-flannel
+      exit_code: 2
+      exit_reason: Error
+      log: ['flag provided but not defined: -no-such-flag']
+      events: []
+      unknown: []
 progress:
   description: Where the rollout is.
   returned: when there was something to do
@@ -380,7 +434,7 @@ progress:
     node: ''
     elapsed: 95
     text: all nodes are done
-finished:
+done:
   description: Whether the task is over. Always true unless the module is run without its action plugin.
   returned: success
   type: bool
@@ -395,7 +449,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._backup import run as backup
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, hiding
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, channel, hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, Unreachable
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import driver, options
@@ -404,11 +458,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._rollout import driver,
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**auth.ARGUMENT_SPEC, **options.ARGUMENT_SPEC}, supports_check_mode=True, no_log=True
+        argument_spec={**auth.ARGUMENT_SPEC, **options.ARGUMENT_SPEC, **channel.spec(options.TOLD)},
+        supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     try:
-        params = backup.with_config(module.params)
+        params = backup.with_config({**module.params, **channel.take(module.params, options.TOLD)})
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.no_log_values.update(hiding.config_secrets(params["config_data"]))
@@ -436,19 +492,21 @@ def main() -> None:
         "changed": outcome.changed,
         "actions": outcome.actions,
         "waves": outcome.waves,
-        "skipped": outcome.skipped,
+        "left_out": outcome.left_out,
         "failed_nodes": outcome.tolerated,
         "complete": outcome.complete,
+        "took_over": outcome.took_over,
+        "evidence": outcome.evidence,
         "progress": outcome.progress,
-        "finished": outcome.finished,
+        "done": outcome.finished,
         "diff": outcome.diff,
     }
-    if outcome.finished and outcome.skipped:
-        module.warn(f"left out because they are not ready or gone: {', '.join(outcome.skipped)}.")
+    if outcome.finished and outcome.left_out:
+        module.warn(f"left out because they are not ready or gone: {', '.join(outcome.left_out)}.")
     if outcome.finished and outcome.tolerated:
         module.warn(f"not well after the update: {'; '.join(map(': '.join, outcome.tolerated.items()))}.")
     if outcome.failure:
-        module.fail_json(msg=outcome.failure, **result)
+        module.fail_json(msg=outcome.failure, problem=outcome.problem, **result)
     module.exit_json(**result)
 
 

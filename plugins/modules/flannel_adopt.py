@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_adopt
-version_added: 0.1.0
-short_description: Decide how flannel gets into a cluster, and make room for it
+version_added: 1.0.0
+short_description: Decide how flannel is installed in a cluster, and remove what is in the way
 description:
   - Finds the network that a cluster has, as the lookup P(podnet.cni.flannel#lookup) does, and decides what installing
     flannel means there. That is a new installation, an upgrade in place, a replacement or a move.
@@ -24,12 +24,13 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: full
   platform:
@@ -60,17 +61,63 @@ options:
     type: str
     choices: [in_place, replace, never]
     default: in_place
+  wanted:
+    description:
+      - The objects that are going to be applied, without anything of O(adopt_values). What the old installation has and
+        they have not is in RV(takeover). Without them nothing is compared.
+    type: list
+    elements: dict
+    default: []
+    version_added: 1.0.0
+  adopt_values:
+    description:
+      - What becomes of the values of the old installation where O(wanted) has nothing but defaults.
+      - With V(keep) they are in RV(adopted), for whoever applies the objects. With V(drop) they go.
+      - Where something that carries traffic would go, the module fails.
+    type: str
+    choices: [keep, drop]
+    default: keep
+    version_added: 1.0.0
+  adopt_drop:
+    description:
+      - Names out of RV(takeover) of values that may go.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
   allow_network_change:
     description:
       - Whether ranges, backend or what identifies its packets may change, although that interrupts the network.
     type: bool
     default: false
-  network_policy:
+  allow_unknown_network:
     description:
-      - Whether what is applied next brings the sidecar kube-network-policies. Without it the module refuses to drop the
-        one that M(podnet.cni.flannel_network_policy) added.
+      - Whether to go on where Nodes are Ready although no network is known that serves their pods.
     type: bool
     default: false
+  network_policy:
+    description:
+      - Whether the sidecar kube-network-policies is wanted. Without it, the one that is there goes on, whoever added
+        it. RV(network_policy) says what to apply.
+      - With V(false) a warning tells how many policies stop acting. One that M(podnet.cni.flannel_network_policy) added
+        is refused, because it has its own way of removing it.
+    type: bool
+  network_policy_version:
+    description:
+      - Tag of the sidecar's image. For a flavour of it, the API server has to serve the kinds that it reads.
+    type: str
+    default: ""
+  network_policy_nodes:
+    description:
+      - What M(podnet.cni.network_policy_host_info) returned on each node, by the name of the Node or of the host.
+    type: dict
+    default: {}
+  network_policy_unenforced:
+    description:
+      - What to do when the sidecar is about to be added and a Node cannot enforce policies, or is not known to.
+    type: str
+    choices: [refuse, accept]
+    default: refuse
   purpose:
     description:
       - What is to be done. With V(remove) the module says where flannel is and refuses what is somebody else's.
@@ -112,7 +159,7 @@ EXAMPLES = r"""
         Type: vxlan
   register: plan
 
-- name: Make room for it
+- name: Remove what is in the way
   podnet.cni.flannel_adopt:
     network_config:
       Network: 10.244.0.0/16
@@ -136,7 +183,7 @@ place:
   sample:
     namespace: kube-system
     daemonset: kube-flannel-ds
-    configmap: kube-flannel-cfg
+    config_map: kube-flannel-cfg
     service_account: flannel
     selector:
       matchLabels:
@@ -164,11 +211,81 @@ rules:
     - apiGroups: ['']
       resources: [nodes]
       verbs: [get, list, watch]
+takeover:
+  description:
+    - What the old installation has that O(wanted) has not, and what becomes of it.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The argument, variable of the environment, field or option of the backend.
+      type: str
+    was:
+      description: Its value there.
+      type: raw
+    variable:
+      description: The variable of the role that sets it.
+      type: str
+    traffic:
+      description: Whether packets or the reach of nodes depend on it.
+      type: bool
+    becomes:
+      description: V(kept), V(replaced) by a variable that was set, or V(dropped).
+      type: str
+    text:
+      description: All of that in a line.
+      type: str
+  sample:
+    - name: --iface
+      was: eth1
+      variable: flannel_args
+      traffic: true
+      becomes: kept
+      text: '--iface = eth1 (flannel_args): kept'
+adopted:
+  description:
+    - What is kept.
+  returned: success
+  type: dict
+  contains:
+    names:
+      description: What the annotation C(podnet.cni/adopted) gets, by which the next run knows what to keep.
+      type: list
+      elements: str
+    settings:
+      description: By the names of the chart's values below C(flannel), with further C(args).
+      type: dict
+    patches:
+      description: Fields to merge into the DaemonSet.
+      type: list
+      elements: dict
+  sample:
+    names: [--iface]
+    settings:
+      args: [--iface=eth1]
+    patches: []
 interruptions:
   description: Changes of the network that were allowed, each with what it breaks.
   returned: success
   type: list
   elements: str
+  sample: []
+network_policy:
+  description: Whether what is applied next has to bring the sidecar kube-network-policies.
+  returned: success
+  type: bool
+  sample: false
+prove_enforcement:
+  description: Whether the sidecar is about to be added, so that it is still to be shown that policies hold.
+  returned: success
+  type: bool
+  sample: false
+enforcement:
+  description: What is known of each Node that gets the sidecar, as M(podnet.cni.flannel_network_policy) returns it.
+  returned: success
+  type: list
+  elements: dict
   sample: []
 actions:
   description: What was done, or would be done, to make room.
@@ -181,11 +298,11 @@ actions:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.podnet.cni.plugins.module_utils._adoption.flannel import adopt_run, adoption, takeover
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._manifests import adopt_run, adoption
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
 
 
 def main() -> None:
@@ -197,8 +314,15 @@ def main() -> None:
             "network_config": {"type": "dict", "required": True},
             "install_method": {"type": "str", "choices": list(adoption.METHODS), "default": "manifest"},
             "adopt": {"type": "str", "choices": list(adoption.POLICIES), "default": "in_place"},
+            "wanted": {"type": "list", "elements": "dict", "default": []},
+            "adopt_values": {"type": "str", "choices": [takeover.KEEP, takeover.DROP], "default": takeover.KEEP},
+            "adopt_drop": {"type": "list", "elements": "str", "default": []},
             "allow_network_change": {"type": "bool", "default": False},
-            "network_policy": {"type": "bool", "default": False},
+            "allow_unknown_network": {"type": "bool", "default": False},
+            "network_policy": {"type": "bool"},
+            "network_policy_version": {"type": "str", "default": ""},
+            "network_policy_nodes": {"type": "dict", "default": {}},
+            "network_policy_unenforced": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
             "purpose": {"type": "str", "choices": ["install", "remove"], "default": "install"},
             "allow_foreign": {"type": "bool", "default": False},
             "rollout": {"type": "str", "choices": ["refuse", "resume", "ignore"], "default": "refuse"},

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_dataplane
-version_added: 0.1.0
-short_description: Program a node's kernel as flanneld would, without flanneld
+version_added: 1.0.0
+short_description: Program links, routes, neighbours and forwarding entries of a node as flanneld would
 description:
   - Makes the links, addresses, routes, neighbours and forwarding entries that flanneld v0.28 makes on a node, from the
     network config, the node's own lease and its peers' leases. Nodes that run flanneld are peers like any other.
@@ -20,7 +20,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
-  - podnet.cni._attributes.flannel
+  - podnet.cni._attributes.flannel_kubernetes
   - podnet.cni._etcd
   - podnet.cni._kubernetes
   - podnet.cni._kubernetes.flannel
@@ -39,23 +39,18 @@ options:
       - V(present) makes the node part of the network, V(absent) removes what this module made for it.
       - With V(absent), O(interface) names the link from which routes through peers' own addresses (backend V(host-gw))
         are removed. Without it, and with the backend's option C(DirectRouting), they are removed from every link.
-      - V(prepared) comes before the node's lease. It checks that the host could be programmed, and returns what its
-        lease has to publish, RV(public_ip), RV(public_ipv6) and with backend V(wireguard) RV(public_key).
     type: str
-    choices: [present, absent, prepared]
+    choices: [present, absent]
     default: present
   network_config:
     description:
       - The network config by upstream's names. Required unless O(store) is given; with O(state=absent) always.
-      - With O(state=prepared) it may be left out. Then the backend's needs are not checked.
       - Backends V(vxlan), V(host-gw), V(ipip), V(wireguard) and V(alloc) work without flanneld.
     type: dict
   lease:
     description:
       - The node's own lease, in the shape of RV(podnet.cni.flannel_lease#module:leases). Required with
         O(state=present) unless O(store) is given.
-      - With O(state=prepared) only its public IPs count. The host must hold them; without them those of the underlay
-        link are returned.
       - Its VTEP MAC is the truth; the device is given that MAC.
       - With O(store) only the subnet in it counts, and names the lease to take. With O(store=kubernetes) the C(name) of
         the Node does as well. Without it the node's lease is the one whose public IP this host holds.
@@ -89,11 +84,27 @@ options:
       - With it, the lease's public IP may be on no interface of the host, as behind NAT and with the annotation
         C(public-ip-overwrite) of a Node. The link's own address is then used on the host, and a warning says so.
     type: str
+  move_bridge:
+    description:
+      - The bridge of this host's pods, like V(cni0). When it has an address of a subnet that is this node's no longer,
+        it is given the first address of the node's subnet and loses the other, so that new pods start.
+      - Left out or empty, the bridge stays as it is, and a warning says what is wrong with it.
+      - Either way a warning names the pods that hold addresses of another subnet. They have to be started anew.
+    type: str
+    default: ''
+    version_added: 1.0.0
+  flanneld:
+    description:
+      - What to do with O(state=present) when a flanneld works in this network namespace. V(refuse) fails before
+        anything is changed, V(ignore) is for one that serves another network.
+    type: str
+    choices: [refuse, ignore]
+    default: ignore
+    version_added: 1.0.0
   firewall:
     description:
       - V(nftables) keeps masquerade and forward rules in tables of this collection's own, V(none) leaves them to
         others and touches no rule.
-      - With O(state=prepared) and V(nftables) a host on which C(nft) cannot list the rules is refused.
     type: str
     choices: [nftables, none]
     default: nftables
@@ -110,7 +121,6 @@ options:
   subnet_file:
     description:
       - The file that tells the CNI plugin C(flannel) about this node. Empty writes none.
-      - With O(state=prepared) it is only read.
     type: str
     default: /run/flannel/subnet.env
   restore_dir:
@@ -121,8 +131,8 @@ options:
     default: ''
   wireguard_key_file:
     description:
-      - With backend V(wireguard), the file with the node's private key. O(state=prepared) makes it, with mode 0400,
-        and its content is never returned. O(state=absent) removes it.
+      - With backend V(wireguard), the file with the node's private key, which
+        M(podnet.cni.flannel_dataplane_prepare) makes. O(state=absent) removes it.
     type: path
     default: /etc/podnet-cni/wireguard.key
   lock_timeout:
@@ -138,6 +148,7 @@ notes:
   - A node on which flanneld runs for the same network must not be programmed; they would fight over the same links.
   - The module's arguments are not written to the system log, because a network config can hold a preshared key.
 seealso:
+  - module: podnet.cni.flannel_dataplane_prepare
   - module: podnet.cni.flannel_dataplane_info
   - module: podnet.cni.flannel_lease
 """
@@ -174,16 +185,6 @@ EXAMPLES = r"""
     kubeconfig: /etc/podnet-cni/kubeconfig
   become: true
 
-- name: Check a host before it gets a lease, and make the wireguard key that the lease publishes
-  podnet.cni.flannel_dataplane:
-    state: prepared
-    network_config:
-      Network: 10.244.0.0/16
-      Backend:
-        Type: wireguard
-  register: prepared
-  become: true
-
 - name: Leave the network
   podnet.cni.flannel_dataplane:
     state: absent
@@ -204,62 +205,58 @@ actions:
   sample:
     - remove route 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink
     - set route 10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink
+parts:
+  description:
+    - RV(actions) by what they concern, V(wireguard_key), V(kernel), V(bridge), V(firewall), V(boot) or V(subnet_file).
+      What is as it should be is left out.
+  returned: success
+  type: dict
+  sample:
+    kernel: [set route 10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink]
+operations:
+  description:
+    - The part of RV(actions) that concerns the kernel, as data, at most 200 of a kind.
+    - C(action) is V(add), V(change), V(configure), V(remove) or V(set); C(kind) is the kind of object, like V(link) or
+      V(route); C(attribute) is what changes of a link, V(mtu), V(learning), V(address), V(up) or V(accept_ra).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - action: set
+      kind: route
+      attribute: ''
+      text: set route 10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink
 backend:
-  description: The backend of the network, null with O(state=prepared) and no O(network_config).
+  description: The backend of the network.
   returned: success
   type: str
   sample: vxlan
 devices:
   description: The names of the node's links for the overlay; empty for backends without one.
-  returned: success, unless O(state=prepared)
+  returned: success
   type: list
   elements: str
   sample: [flannel.1]
 mtu:
   description: The MTU that pods get, null with O(state=absent).
-  returned: success, unless O(state=prepared)
+  returned: success
   type: int
   sample: 1450
 mac:
   description: The VTEP MAC of the IPv4 device, null without one.
-  returned: success, unless O(state=prepared)
+  returned: success
   type: str
   sample: 02:42:ac:14:00:07
 ipv6_mac:
   description: The VTEP MAC of the IPv6 device, null without one.
-  returned: success, unless O(state=prepared)
+  returned: success
   type: str
   sample: null
 peers:
   description: How many peers are programmed.
-  returned: success, unless O(state=prepared)
+  returned: success
   type: int
   sample: 29
-interface:
-  description: The link under the overlay.
-  returned: success and O(state=prepared)
-  type: str
-  sample: eth0
-public_ip:
-  description: The IPv4 address by which peers can reach the host, null without one.
-  returned: success and O(state=prepared)
-  type: str
-  sample: 198.18.0.1
-public_ipv6:
-  description: The IPv6 address by which peers can reach the host, null without one.
-  returned: success and O(state=prepared)
-  type: str
-  sample: null
-previous_subnet:
-  description: The IPv4 subnet that O(subnet_file) names, for a new lease; null without one.
-  returned: success and O(state=prepared)
-  type: str
-  sample: 10.244.19.0/24
-previous_ipv6_subnet:
-  description: The IPv6 subnet that O(subnet_file) names, null without one.
-  returned: success and O(state=prepared)
-  type: str
-  sample: null
 public_key:
   description: With backend V(wireguard), the node's public key, for its lease; otherwise null.
   returned: success
@@ -272,26 +269,28 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane import kernel, task
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane.prepare import prepare
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile import reconcile
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import kernel
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile import task
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile.run import reconcile
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
+from ansible_collections.podnet.cni.plugins.module_utils._kube.argument_spec import secrets
 from ansible_collections.podnet.cni.plugins.module_utils._stores import options
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import KUBERNETES_ARGUMENT_SPEC
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **options.ETCD_ARGUMENT_SPEC,
     **KUBERNETES_ARGUMENT_SPEC,
-    "state": {"type": "str", "choices": ["present", "absent", "prepared"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "network_config": {"type": "dict"},
     "lease": {"type": "dict"},
     "peers": {"type": "list", "elements": "dict"},
     "foreign_peers": {"type": "list", "elements": "dict"},
     "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
     "interface": {"type": "str"},
+    "move_bridge": {"type": "str", "default": ""},
+    "flanneld": {"type": "str", "choices": ["refuse", "ignore"], "default": "ignore"},
     "firewall": {"type": "str", "choices": ["nftables", "none"], "default": "nftables"},
     "remove_firewall_leftovers": {"type": "bool", "default": False},
     "ip_masq": {"type": "bool", "default": True},
@@ -319,18 +318,15 @@ def main() -> None:
         no_log=True,
     )
     module.no_log_values.update(secret_texts(module.params["network_config"]))
-    module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
+    module.no_log_values.update(secrets(module.params["kubeconfig"]))
     host = socket.gethostname()
     try:
-        if module.params["state"] == "prepared":
-            outcome = prepare(host, task.question(module.params), module_runner(module), module.check_mode)
-        else:
-            request = task.request(
-                module.params,
-                (lambda: read_leases(module)) if module.params["store"] else None,
-                kernel.host_address_texts,
-            )
-            outcome = reconcile(host, request, module_runner(module), module.check_mode)
+        request = task.request(
+            module.params,
+            (lambda: read_leases(module)) if module.params["store"] else None,
+            kernel.host_address_texts,
+        )
+        outcome = reconcile(host, request, module_runner(module), module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:

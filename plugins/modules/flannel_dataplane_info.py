@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_dataplane_info
-version_added: 0.1.0
-short_description: Tell what a node's kernel holds of flannel's data plane
+version_added: 1.0.0
+short_description: Report links, routes, neighbours and forwarding entries of flannel on a node
 description:
   - Lists the links with flannel's names, and the addresses, routes, permanent neighbours, forwarding entries and
     wireguard peers that belong to them, whoever made them.
@@ -110,7 +110,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.survey import survey
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_lease
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Give nodes their subnet leases in etcd or Kubernetes
 description:
   - Allocates the subnet leases of any number of nodes in one run, or releases them.
@@ -17,6 +17,7 @@ description:
     and O(nodes[].name) is the Node's name. A host outside the cluster joins its network with O(create_nodes).
   - A node keeps the lease that names its public IP. Otherwise it gets the subnet that is pinned, or had before, or a
     free one.
+  - In etcd, what was written is read back. A lease that a flanneld has answered meanwhile with its own is a failure.
   - Leases are written in transactions that fail when anybody else changed a lease meanwhile. They are then decided
     anew, so that controllers and flannelds which run at the same time never hand out one subnet twice.
   - What the store holds under its prefix and nobody can read is a warning; M(podnet.cni.flannel_lease_info) lists more.
@@ -25,7 +26,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
-  - podnet.cni._attributes.flannel
+  - podnet.cni._attributes.flannel_kubernetes
   - podnet.cni._etcd
   - podnet.cni._kubernetes
   - podnet.cni._kubernetes.flannel
@@ -141,6 +142,12 @@ options:
     description:
       - Makes O(choice=random) repeatable for the same nodes and the same existing leases.
     type: int
+  others:
+    description:
+      - Also return RV(others), so that nobody has to read the leases once more. Means nothing with O(state=absent).
+    type: bool
+    default: false
+    version_added: 1.0.0
 notes:
   - The network config must exist; write it with M(podnet.cni.flannel_network). With O(store=kubernetes) it is read from
     flannel's ConfigMap.
@@ -258,6 +265,13 @@ leases:
       backend_data: {VNI: 1, VtepMAC: "4a:1f:2b:9d:33:07"}
       backend_v6_data: null
       ttl: null
+others:
+  description:
+    - The leases of all other nodes, in the shape of RV(leases). C(name) is known with O(store=kubernetes) only.
+  returned: success and O(state=present) and O(others)
+  type: list
+  elements: dict
+  sample: []
 network_config:
   description: The network config by upstream's names with every default filled in, without its secrets.
   returned: success and O(state=present)
@@ -314,6 +328,7 @@ def main() -> None:
             "ttl": {"type": "int", "default": 0},
             "choice": {"type": "str", "choices": ["random", "by_name"], "default": "random"},
             "seed": {"type": "int"},
+            "others": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
         no_log=True,

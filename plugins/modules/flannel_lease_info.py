@@ -8,19 +8,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_lease_info
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: List the subnet leases in etcd or Kubernetes and what is wrong with them
 description:
   - Lists all leases of a flannel network, whoever wrote them, and the problems a person should look at.
   - A key or value that cannot be read is a problem with its name, never a failure.
   - With O(store=kubernetes) the leases are annotations of Node objects. A Node that flanneld ignores has no lease and
-    is no problem; one that flanneld would skip is one.
+    is not a problem; one that flanneld would skip is one.
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
   - podnet.cni._attributes.info_module
-  - podnet.cni._attributes.flannel
+  - podnet.cni._attributes.flannel_kubernetes
   - podnet.cni._etcd
   - podnet.cni._kubernetes
   - podnet.cni._kubernetes.flannel
@@ -37,8 +37,8 @@ options:
     default: etcd
   hosts:
     description:
-      - The hosts that exist. A lease whose public IP is none of theirs is an orphan, unless it is that of a Node which
-        has the name of one of them.
+      - The hosts that exist. A lease whose public IP belongs to none of them is an orphan, unless it is that of a
+        Node which has the name of one of them.
       - Each is a public IP, or a dictionary with C(public_ip), C(public_ipv6) and C(name).
       - Without it no lease counts as an orphan.
     type: list
@@ -110,7 +110,8 @@ problems:
   contains:
     kind:
       description:
-        - What it is. V(unreadable_key), V(unreadable_value), V(unreadable_node), V(irregular_key),
+        - What it is. V(hangs_flanneld) and V(stalls_flanneld) come first and are warned of, too.
+        - The others are V(unreadable_key), V(unreadable_value), V(unreadable_node), V(irregular_key),
           V(duplicate_public_ip), V(overlap), V(duplicate_vtep_mac), V(misfit) with the network config, V(orphan),
           V(expiring) or V(no_network_config).
       type: str
@@ -135,7 +136,7 @@ problems:
 network_config:
   description:
     - The network config by upstream's names with every default filled in, without its secrets.
-    - V(none) when there is none that can be used, which is a problem of its own.
+    - V(none) when there is no usable one, which is a problem of its own.
   returned: success
   type: dict
   sample:
@@ -182,7 +183,7 @@ def main() -> None:
     )
     module.no_log_values.update(tasks.option_secrets(module.params))
     try:
-        result = tasks.lease_info(module.params)
+        result = tasks.lease_info(module.params, module.warn)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_network
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Write the network config of a flannel network to etcd
 description:
   - Writes, changes or deletes the key C(config) that flanneld and M(podnet.cni.flannel_lease) read the network from.
@@ -45,6 +45,9 @@ options:
     description:
       - Write or delete the config even when leases exist that it does not fit.
       - Such leases stay until M(podnet.cni.flannel_lease) or flanneld replaces them.
+      - Those that would hang or stall every flanneld of the new network are deleted in the same transaction, like
+        leases with an IPv6 subnet when the network becomes IPv4 only. RV(released) names them. The flannelds that held
+        them end; they must be started again for the new config anyway.
     type: bool
     default: false
 notes:
@@ -116,12 +119,18 @@ stranded:
   type: list
   elements: dict
   sample: []
+released:
+  description: Leases that were deleted with the change, because no flanneld of the new network could bear them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
 from ansible_collections.podnet.cni.plugins.module_utils._stores import tasks
 from ansible_collections.podnet.cni.plugins.module_utils._stores.options import ETCD_ARGUMENT_SPEC
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: flannel_network_policy
-version_added: 0.1.0
-short_description: Let flannel's pods enforce NetworkPolicy by a sidecar
+version_added: 1.0.0
+short_description: Add or remove the sidecar that enforces NetworkPolicy in flannel's pods
 description:
   - Adds the container C(kube-network-policies) to flannel's DaemonSet, however flannel was installed, with the mounts
     that the chosen release needs and a ClusterRole of its own with what it reads. Flannel's own role is not touched.
   - Plans everything before the first write, and lets the server try each write.
   - With O(state=absent) the DaemonSet is again what it was before, and the role and its binding are gone.
-  - The sidecar leaves an nftables table behind on the nodes. M(podnet.cni.network_policy_host) removes it there.
+  - The sidecar leaves an nftables table behind on the nodes. M(podnet.cni.network_policy_cleanup) removes it there.
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
@@ -51,6 +52,9 @@ options:
   version:
     description:
       - Release of kube-network-policies, the tag of its image. V(v0.4.0) is the oldest.
+      - The flavours C(-npa-v1alpha1) (AdminNetworkPolicy, BaselineAdminNetworkPolicy) and C(-npa-v1alpha2)
+        (ClusterNetworkPolicy) get the further rights that they need. They are refused where the API server does not
+        serve those kinds. The flavour C(-iptracker) is refused, because it needs a server of its own.
     type: str
     default: v1.1.1
   image_repository:
@@ -115,6 +119,20 @@ options:
       requests:
         cpu: 100m
         memory: 50Mi
+  nodes:
+    description:
+      - What M(podnet.cni.network_policy_host_info) returned on each node, by the name of the Node or of the host. The
+        API server cannot tell what a kernel can do.
+      - A Node without an entry is not known.
+    type: dict
+    default: {}
+  unenforced:
+    description:
+      - What to do when the sidecar is about to be added and a Node cannot enforce policies, or is not known to.
+      - With V(refuse) the module fails before anything is changed. With V(accept) it goes on with a warning.
+    type: str
+    choices: [refuse, accept]
+    default: refuse
   adopt:
     description:
       - Whether a container C(kube-network-policies) that somebody else added, like the Helm chart, is taken over.
@@ -125,13 +143,17 @@ notes:
   - Changing the DaemonSet restarts flannel's pods by its update strategy. With the strategy C(OnDelete) nothing happens
     until M(podnet.cni.daemonset_rollout) rolls it out, wave by wave.
   - Refuses a DaemonSet whose rollout by M(podnet.cni.daemonset_rollout) is going on or was interrupted.
-  - Needs get for DaemonSets and for Leases in their namespace, what P(podnet.cni.flannel#lookup) needs, patch for the
+  - That the pods run does not show that policies hold. M(podnet.cni.network_policy_proof) makes pods and a policy that
+    show it.
+  - Needs list for Nodes, get for DaemonSets and for Leases in their namespace, what P(podnet.cni.flannel#lookup) needs,
+    patch for the
     DaemonSet, and get, list, create, patch, delete and bind for ClusterRoles and ClusterRoleBindings. Whoever creates
     a role needs its rights as well.
   - Policies that no one enforced so far begin to act.
 seealso:
   - module: podnet.cni.network_policy_host_info
-  - module: podnet.cni.network_policy_host
+  - module: podnet.cni.network_policy_proof
+  - module: podnet.cni.network_policy_cleanup
   - module: podnet.cni.daemonset_rollout
   - plugin: podnet.cni.flannel
     plugin_type: lookup
@@ -140,11 +162,14 @@ seealso:
 EXAMPLES = r"""
 - name: See what would be changed
   podnet.cni.flannel_network_policy:
+    unenforced: accept
   check_mode: true
   diff: true
 
+# Before that, on the nodes, with become: podnet.cni.network_policy_host_info, registered as policy_host.
 - name: Enforce NetworkPolicy
   podnet.cni.flannel_network_policy:
+    nodes: "{{ dict(groups['nodes'] | zip(groups['nodes'] | map('extract', hostvars, 'policy_host'))) }}"
     resources:
       requests: {cpu: 100m, memory: 50Mi}
       limits: {memory: 300Mi}
@@ -185,6 +210,27 @@ daemonsets:
       type: str
   sample:
     - {namespace: kube-flannel, name: kube-flannel-ds}
+enforcement:
+  description: What is known of each Node that runs flannel.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    node:
+      description: Name of the Node.
+      type: str
+    host:
+      description: Under which name O(nodes) has it; empty when it has not.
+      type: str
+    can_enforce:
+      description: V(yes), V(no) or V(unknown).
+      type: str
+    reason:
+      description: Why it is not V(yes).
+      type: str
+  sample:
+    - {node: node-1, host: node-1, can_enforce: "yes", reason: ""}
+    - {node: node-2, host: "", can_enforce: unknown, reason: no facts of this node were given}
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -215,6 +261,8 @@ def main() -> None:
             "logging_format": {"type": "str", "choices": ["text", "json"], "default": "text"},
             "extra_args": {"type": "list", "elements": "str", "default": []},
             "resources": {"type": "dict", "default": {"requests": {"cpu": "100m", "memory": "50Mi"}}},
+            "nodes": {"type": "dict", "default": {}},
+            "unenforced": {"type": "str", "choices": ["refuse", "accept"], "default": "refuse"},
             "adopt": {"type": "bool", "default": False},
         },
         required_by={"name": ["namespace"]},

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_api_info
-version_added: 0.1.0
-short_description: Tell what a Kubernetes API server serves
+version_added: 1.0.0
+short_description: Report the version, API groups and resources that a Kubernetes API server serves
 description:
   - Asks the API server for its version and for the resources of API groups, so that a role can decide by what there is
     instead of by a version number.
@@ -17,6 +17,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._attributes.info_module
   - podnet.cni._kubernetes
 attributes:

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_apply
-version_added: 0.1.0
-short_description: Bring a list of Kubernetes objects to a wanted state, in order
+version_added: 1.0.0
+short_description: Apply or delete a list of Kubernetes objects in order, by server-side apply
 description:
   - Applies all objects of a list in one run, in their order, by server-side apply. Deletes them in reverse order.
   - Every object is tried with a dry run first. When the server refuses one, nothing is changed; when a dry run changes
@@ -25,6 +25,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
@@ -85,16 +86,6 @@ options:
       - Seconds to wait for one object, or for the CustomResourceDefinitions that follow each other.
     type: float
     default: 300.0
-  patience:
-    description:
-      - Seconds of one wait after which the module ends and says in RV(finished) that there is more to do. The action
-        plugin gives it, so that it can show progress and go on; leave it out.
-    type: float
-  resume:
-    description:
-      - What an earlier run was waiting for, and how long. The action plugin gives it; leave it out.
-    type: dict
-    default: {}
 seealso:
   - module: podnet.cni.kube_wait
     description: Waits for the same and more, and shows its progress.
@@ -148,7 +139,7 @@ actions:
   sample:
     - create Namespace team-a
     - update ConfigMap team-a/colours
-finished:
+done:
   description: Whether there is nothing more to do. Always true unless the module is run without its action plugin.
   returned: success
   type: bool
@@ -182,7 +173,7 @@ objects:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import applier, auth, hiding, objects
+from ansible_collections.podnet.cni.plugins.module_utils._kube import applier, auth, channel, hiding, objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
 
@@ -197,17 +188,17 @@ def main() -> None:
             "namespace_label": {"type": "str"},
             "wait": {"type": "bool", "default": False},
             "wait_timeout": {"type": "float", "default": 300.0},
-            "patience": {"type": "float"},
-            "resume": {"type": "dict", "default": {}},
+            **channel.spec(applier.TOLD),
         },
         supports_check_mode=True,
         no_log=True,
     )
+    params = {**module.params, **channel.take(module.params, applier.TOLD)}
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     module.no_log_values.update(hiding.secrets(module.params["definitions"]))
     try:
         with KubeClient.from_options(module.params) as client:
-            result = applier.run(client, module.params, module.check_mode)
+            result = applier.run(client, params, module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):

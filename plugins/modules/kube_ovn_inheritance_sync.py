@@ -8,20 +8,21 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_ovn_inheritance_sync
-version_added: 0.1.0
-short_description: Bring running pods in step with the Kube-OVN annotations of their namespaces
+version_added: 1.0.0
+short_description: Set the Kube-OVN annotations of running pods to those of their namespaces
 description:
   - Admission acts on new pods only. This module does the same for pods that exist.
   - Annotations that Kube-OVN follows on a running pod, like C(port_security), security groups and rates, are patched.
   - Annotations that it reads when a pod starts, like C(routes), are reported with the owners to restart, and restarted
     on demand, one owner at a time.
   - Only values that a pod inherited are changed. A value that somebody set or edited on the pod is never touched.
-  - A pod keeps what it inherited when its namespace takes part no more, and a value when the namespace's new one is
+  - A pod keeps what it inherited when its namespace no longer takes part, and a value when the namespace's new one is
     unusable. Such pods are listed in RV(held).
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_ovn_namespace
-version_added: 0.1.0
+version_added: 1.0.0
 short_description: Set the Kube-OVN annotations of namespaces that their pods inherit
 description:
   - Sets, changes and removes annotations of namespaces. The role P(podnet.cni.kube_ovn_inheritance#role) makes pods
@@ -21,6 +21,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
@@ -50,6 +51,7 @@ options:
     description:
       - Routes inside the pods. They are installed when a pod starts.
       - An empty list says that pods inherit none, not even the cluster-wide default.
+      - As text they may have 8192 octets, which is some 180 routes.
     type: list
     elements: dict
     suboptions:
@@ -59,9 +61,9 @@ options:
         type: str
       gw:
         description:
-          - Next hop. It has to be an address inside the pods' subnet.
+          - Next hop. It has to be an address inside the pods' subnet. Without it the route leads straight over the
+            pods' link.
         type: str
-        required: true
   port_security:
     description:
       - Whether pods may only use the addresses they were given. Kube-OVN follows on running pods.
@@ -163,7 +165,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import namespace
 
-ROUTE = {"dst": {"type": "str"}, "gw": {"type": "str", "required": True}}
+ROUTE = {"dst": {"type": "str"}, "gw": {"type": "str"}}
 
 
 def main() -> None:

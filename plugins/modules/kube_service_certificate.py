@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_service_certificate
-version_added: 0.1.0
-short_description: Keep the certificate of a Kubernetes Service, and the CA behind it, in Secrets
+version_added: 1.0.0
+short_description: Issue and renew the certificate of a Kubernetes Service and its CA, in Secrets
 description:
   - Makes a CA and a server certificate for C(<service>.<namespace>.svc) and keeps them in two Secrets of the namespace.
     Renews the certificate before it ends.
@@ -21,6 +21,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: kube_wait
-version_added: 0.1.0
-short_description: Wait until a cluster is ready for the next part of an installation
+version_added: 1.0.0
+short_description: Wait for an API server, CustomResourceDefinitions, podCIDRs, Nodes and rollouts
 description:
   - Waits for the API server, for CustomResourceDefinitions, for podCIDRs, for Nodes and for rollouts, all under one
     limit, and shows what it is waiting for.
@@ -22,6 +22,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
@@ -29,7 +30,7 @@ attributes:
     details:
       - Looks once and reports what is missing, without waiting and without failing.
   diff_mode:
-    support: none
+    support: N/A
     details:
       - Changes nothing.
   idempotent:
@@ -96,6 +97,15 @@ options:
           - Its name.
         type: str
         required: true
+      left_out:
+        description:
+          - Nodes on which pods of a DaemonSet are not waited for, as
+            RV(podnet.cni.daemonset_rollout#module:left_out) names them. Nodes that do not report any more, whose
+            condition C(Ready) is C(Unknown), are not waited for anyway, because pods can neither start nor end there. A
+            warning names them.
+        type: list
+        elements: str
+        default: []
   timeout:
     description:
       - Seconds for everything together. The last look may end up to 10 seconds later.
@@ -106,16 +116,10 @@ options:
       - Seconds between two looks.
     type: float
     default: 2.0
-  explain:
-    description:
-      - Whether to name the pods that are not ready of workloads that are not rolled out, too. The action plugin asks
-        for it when the time is up; leave it out.
-    type: bool
-    default: false
 notes:
   - Needs get for C(/readyz), which everybody has by default, get for CustomResourceDefinitions and list for their
-    objects, list for Nodes, and get for the workloads; only for what is asked for. With the right to list Pods it says
-    which of them are not ready, and why.
+    objects, list for Nodes, and get for the workloads; only for what is asked for. With the rights to list Pods, Events
+    and ControllerRevisions, and to get Nodes and the Leases of C(kube-system), it says what the cause is.
 seealso:
   - module: podnet.cni.kube_apply
 """
@@ -159,7 +163,7 @@ missing:
       problem: it has no podCIDR of IPv4 yet
     - object: CustomResourceDefinition widgets.example.org
       problem: 'NamesAccepted is False, reason ListKindConflict: "WidgetList" is already in use'
-finished:
+done:
   description: Whether there is nothing more to look at.
   returned: always
   type: bool
@@ -169,20 +173,23 @@ finished:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, wait
+from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, channel, wait
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**auth.ARGUMENT_SPEC, **wait.ARGUMENT_SPEC}, supports_check_mode=True, no_log=True
+        argument_spec={**auth.ARGUMENT_SPEC, **wait.ARGUMENT_SPEC, **channel.spec(wait.TOLD)},
+        supports_check_mode=True,
+        no_log=True,
     )
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
+    told = channel.take(module.params, wait.TOLD)
     limits = {"timeout": wait.ANSWER_TIMEOUT, "budget": wait.ANSWER_TIMEOUT}
     try:
         with KubeClient.from_options(module.params, **limits) as client:
-            result = wait.run(client, module.params, module.check_mode)
+            result = wait.run(client, {**module.params, **told}, module.check_mode)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     for warning in result.pop("warnings"):

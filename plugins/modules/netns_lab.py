@@ -7,8 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: netns_lab
-short_description: Make a lab of namespaced hosts on one machine
-version_added: 0.1.0
+short_description: Create or remove lab hosts in network namespaces of one machine
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Makes any number of hosts on one machine, for trials and tests. A host is a network, a mount and a UTS
@@ -65,6 +65,13 @@ options:
             O(underlay_ipv6_cidr). V(11) is C(198.18.0.11) in C(198.18.0.0/24). The bridge has the number 1.
           - A host without it gets the next free number from 11 on, in the order of the list.
         type: int
+      containers:
+        description:
+          - Whether a container runtime can run in the host. It then sees the control groups of the machine, and
+            has C(/var/lib/containerd) and C(/var/lib/kubelet) below O(data_dir).
+          - M(podnet.cni.netns_kubernetes) makes a Kubernetes node of such a host.
+        type: bool
+        default: false
       processes:
         description: Processes that run in the host.
         type: list
@@ -125,6 +132,12 @@ options:
     type: list
     elements: path
     default: [/run]
+  data_dir:
+    description:
+      - Directory on a disk for what hosts with O(hosts[].containers) keep there, removed with them. It has to
+        lie outside of O(copy_on_write_dirs), O(private_dirs) and O(state_dir).
+    type: path
+    default: /var/cache/podnet-lab
 requirements:
   - root with C(CAP_SYS_ADMIN)
   - overlayfs, veth and bridge in the kernel
@@ -224,10 +237,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _netns_lab as lab
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._netns_lab_system import (
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
+from ansible_collections.podnet.cni.plugins.module_utils._lab import plan as lab
+from ansible_collections.podnet.cni.plugins.module_utils._lab.system import (
     System,
     exclusive,
     machine_routes,
@@ -251,6 +264,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
         "options": {
             "name": {"type": "str", "required": True},
             "offset": {"type": "int"},
+            "containers": {"type": "bool", "default": False},
             "processes": {"type": "list", "elements": "dict", "default": [], "options": PROCESS},
         },
     },
@@ -260,6 +274,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "default_route": {"type": "bool", "default": True},
     "copy_on_write_dirs": {"type": "list", "elements": "path", "default": ["/etc", "/opt", "/var/lib"]},
     "private_dirs": {"type": "list", "elements": "path", "default": ["/run"]},
+    "data_dir": {"type": "path", "default": "/var/cache/podnet-lab"},
 }
 
 
@@ -269,6 +284,9 @@ def wanted(module: AnsibleModule, run: Any) -> lab.Lab:
     lab.check_name("name", options["name"])
     lab.check_path("state_dir", options["state_dir"])
     lab.check_private(options["copy_on_write_dirs"], options["private_dirs"])
+    lab.check_data_dir(
+        options["data_dir"], [*options["copy_on_write_dirs"], *options["private_dirs"], options["state_dir"]]
+    )
     if options["state"] == "absent":
         return lab.NOTHING
     networks = lab.parse_networks([(name, options[name] or "") for name in ("underlay_cidr", "underlay_ipv6_cidr")])
@@ -294,6 +312,7 @@ def main() -> None:
             options["name"],
             copy_on_write_dirs=options["copy_on_write_dirs"],
             private_dirs=options["private_dirs"],
+            data_dir=options["data_dir"],
             warn=module.warn,
         )
         if module.check_mode:

@@ -8,13 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: network_policy_host_info
-version_added: 0.1.0
-short_description: Tell whether a node can enforce NetworkPolicy by the sidecar
+version_added: 1.0.0
+short_description: Report whether a node's kernel can enforce NetworkPolicy by the sidecar
 description:
-  - Looks on a node for what the sidecar of M(podnet.cni.flannel_network_policy) needs. That is nftables with its queue
-    statement, netfilter queues, connection labels, and a bridge whose packets netfilter sees.
-  - The kernel itself is asked, with a transaction of C(nft) that is only checked. It may load kernel modules for that.
-  - Reports what another program has taken, and the nftables table that a removed sidecar left behind.
+  - Tells whether the sidecar of M(podnet.cni.flannel_network_policy) can enforce policies on this node. It needs
+    nftables with its queue statement, netfilter queues, connection labels, and a bridge whose packets netfilter sees.
+  - The kernel is not asked for a list of what it has. In a network namespace that ends with the task, the rules are
+    really set, and a packet is really denied and really let through by a queue. The kernel may load modules for that.
+  - Reports what another program has taken, and the nftables table that a removed sidecar left behind. What the
+    sidecar itself holds is not a finding.
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
@@ -37,7 +39,8 @@ options:
 notes:
   - Needs root and, for most of the checks, the program C(nft) on the node.
 seealso:
-  - module: podnet.cni.network_policy_host
+  - module: podnet.cni.network_policy_proof
+  - module: podnet.cni.network_policy_cleanup
   - module: podnet.cni.flannel_network_policy
 """
 
@@ -49,11 +52,33 @@ EXAMPLES = r"""
 
 - name: Stop where they would not hold
   ansible.builtin.assert:
-    that: policy_host.ready
-    fail_msg: "{{ policy_host.findings | map(attribute='text') | join(' ') }}"
+    that: policy_host.can_enforce == 'yes'
+    fail_msg: "{{ policy_host.reasons | join(' ') }}"
 """
 
 RETURN = r"""
+can_enforce:
+  description:
+    - V(yes) when everything worked that the sidecar needs. V(no) when something does not, and RV(reasons) has what and
+      the remedy. V(unknown) when it could not be tried, as without the program C(nft).
+    - Whether policies hold is shown by a connection that is denied, see M(podnet.cni.network_policy_proof).
+  returned: success
+  type: str
+  sample: "no"
+reasons:
+  description: Why RV(can_enforce) is not V(yes).
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - >-
+      the kernel lacks the nftables queue statement (Error: Could not process rule: No such file or directory): the
+      sidecar cannot work. It needs kernel option NFT_QUEUE, module nft_queue.
+hostname:
+  description: Name of the host as its kernel has it, by which M(podnet.cni.flannel_network_policy) finds its Node.
+  returned: success
+  type: str
+  sample: node-1
 ready:
   description: Whether nothing of level V(error) was found.
   returned: success
@@ -67,8 +92,9 @@ findings:
   contains:
     check:
       description:
-        - What was looked at. V(nftables), V(queue), V(conntrack_labels), V(queue_module), V(kernel), V(conntrack),
-          V(bridge), V(queue_taken), V(port_taken) or V(leftover).
+        - What was tried. V(nftables), V(queue), V(conntrack_labels) or V(verdicts).
+        - What was looked at. V(kernel), V(conntrack), V(bridge), V(queue_taken), V(port_taken), V(rules_missing) or
+          V(leftover).
       type: str
     level:
       description: V(error) when policies would not hold or traffic is cut, else V(warning).
@@ -102,11 +128,13 @@ leftover:
   sample: false
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_policy_host as host
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import host
 
 
 def main() -> None:
@@ -124,16 +152,20 @@ def main() -> None:
     except PodnetError as error:
         module.fail_json(msg=str(error))
     findings = host.evaluate(facts, queue, module.params["metrics_port"])
+    can_enforce, reasons = host.can_enforce(facts, findings)
     version = host.kernel_version(facts.kernel)
     running = facts.running(queue)
     module.exit_json(
         changed=False,
+        can_enforce=can_enforce,
+        reasons=reasons,
+        hostname=os.uname().nodename,
         ready=all(each.level != "error" for each in findings),
         findings=[{"check": each.check, "level": each.level, "text": each.text} for each in findings],
         kernel=facts.kernel,
         dns_workaround_needed=version is None or version < host.DNS_FIXED,
         running=running,
-        leftover=None if facts.table is None else facts.table and not running,
+        leftover=None if facts.table is None else facts.table and not facts.listens(queue),
     )
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: network_policy_impact_info
-version_added: 0.1.0
-short_description: Report what changes when network policies are enforced
+version_added: 1.0.0
+short_description: Report which connections NetworkPolicies will deny once they are enforced
 description:
   - Reads NetworkPolicies, Pods and Namespaces from a cluster or from files, and tells what happens when an agent like
     kube-network-policies begins to enforce the policies. Nothing is changed.
+  - AdminNetworkPolicies, BaselineAdminNetworkPolicies and ClusterNetworkPolicies are judged with them, where
+    O(sidecar_version) enforces their kind.
   - Reported are policies that were dormant, Pods that become isolated and what they lose, mistakes in policies, and
     what the agent's version cannot enforce.
   - For each of O(flows) it gives the verdict, and the policy and rule that decide.
-  - A policy that cannot be read is named in RV(unreadable) and never stops the report.
+  - A policy that cannot be read is named in RV(unreadable) and never stops the report. Policies in O(src) are held
+    against the rules of the API server.
 author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._attributes.info_module
   - podnet.cni._kubernetes
 attributes:
@@ -57,7 +61,8 @@ options:
         required: true
       to:
         description:
-          - Who is asked, after a Service was resolved. A Pod as V(namespace/name), or an IP address.
+          - Who is asked. A Pod as V(namespace/name), or an IP address. For the cluster address of a Service its
+            backends are judged, which RV(verdicts) names.
         type: str
         required: true
       port:
@@ -86,7 +91,8 @@ options:
 notes:
   - The user needs the verb list for pods, namespaces and networkpolicies in the whole cluster.
   - Everything else may be forbidden. Then RV(unknown) says what the report lacks. It is list for nodes and services;
-    for endpointslices in namespace C(default); for validatingwebhookconfigurations, mutatingwebhookconfigurations and
+    for endpointslices, at least in namespace C(default); for validatingwebhookconfigurations,
+    mutatingwebhookconfigurations and
     apiservices; and for adminnetworkpolicies, baselineadminnetworkpolicies and clusternetworkpolicies.
   - Webhooks for the conversion of custom resources are not looked at.
   - The report says what policies do, not what traffic there is. Judge recorded connections with O(flows).
@@ -136,6 +142,7 @@ summary:
   sample:
     pods: 412
     policies: 37
+    admin_policies: 2
     dormant: 30
     select_nothing: 5
     isolated_ingress: 120
@@ -143,6 +150,7 @@ summary:
     host_network_pods: 24
     unreadable: 0
     denied_flows: 1
+    unknown_flows: 0
 engines:
   description: What enforces policies already, recognised by the images of running Pods.
   returned: success
@@ -192,8 +200,45 @@ policies:
       host_network_pods: 0
       rules:
         - {direction: ingress, rule: 0, allows: "pods app=web of this namespace on TCP 5432"}
+admin_policies:
+  description:
+    - Every AdminNetworkPolicy, BaselineAdminNetworkPolicy and ClusterNetworkPolicy that can be read, in the order in
+      which they are asked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    policy:
+      description: Kind and name.
+      type: str
+    tier:
+      description: V(Admin), asked before NetworkPolicies, or V(Baseline), asked where no NetworkPolicy selects the Pod.
+      type: str
+    priority:
+      description: From 0 to 1000, the lowest is asked first.
+      type: int
+    enforced:
+      description: Whether O(sidecar_version) enforces the kind.
+      type: bool
+    pods:
+      description: How many Pods it selects.
+      type: int
+    rules:
+      description: The rules with their direction, place, name, action, and whom they are about in words.
+      type: list
+      elements: dict
+  sample:
+    - policy: ClusterNetworkPolicy tenants
+      tier: Admin
+      priority: 20
+      enforced: true
+      pods: 388
+      rules:
+        - {direction: ingress, rule: 0, name: own, action: Pass, peers: "all pods of namespaces tenant=a on any port"}
 isolated_pods:
-  description: Pods that become isolated. Those of one namespace with the same policies and flags share an entry.
+  description:
+    - Pods that become isolated, or that admin policies select. Those of one namespace with the same policies and flags
+      share an entry.
   returned: success
   type: list
   elements: dict
@@ -219,6 +264,10 @@ isolated_pods:
       description: The policies that isolate them for egress.
       type: list
       elements: str
+    admin_policies:
+      description: The admin policies that are enforced and select them, in their order.
+      type: list
+      elements: str
     flags:
       description:
         - V(deny_all_ingress) and V(deny_all_egress), no policy of the direction has a rule.
@@ -230,6 +279,7 @@ isolated_pods:
         - V(some_nodes_cut), so it is for some of the other nodes, see RV(node_sources).
         - V(webhook_unreachable), the API server calls the Pod and is not let in, see RV(callbacks).
         - V(probe_risk), the agent's version judges kubelet's probes.
+        - V(dns_unknown) and V(apiserver_unknown), admin policies leave it open, as with names of domains.
       type: list
       elements: str
   sample:
@@ -239,6 +289,7 @@ isolated_pods:
       egress: false
       ingress_policies: [shop/db]
       egress_policies: []
+      admin_policies: []
       flags: [nodes_cut]
 host_network_pods:
   description: Pods on the host's network that policies select. They are not isolated.
@@ -256,7 +307,7 @@ findings:
     kind:
       description:
         - V(selector_matches_nothing), V(peer_matches_nothing), V(named_port_unresolved), V(rules_ignored),
-          V(ipblock_covers_pods), V(ipblock_covers_services) or V(family_gap).
+          V(ipblock_covers_pods), V(ipblock_covers_services), V(family_gap) or V(same_priority).
       type: str
     policy:
       description: Namespace and name.
@@ -285,7 +336,8 @@ limits:
     kind:
       description:
         - V(host_network_subject), V(node_address_enrolled), V(own_node_egress_unseen), V(probes_judged),
-          V(established_kept), V(ipvs_unseen), V(fails_closed) or V(admin_policy_unsupported).
+          V(established_kept), V(ipvs_unseen), V(fails_closed), V(admin_policy_unsupported), V(named_port_matches_all)
+          or V(node_peers_match_pods).
       type: str
     message:
       description: What happens.
@@ -380,7 +432,10 @@ verdicts:
       description: The node that the source is or runs on, none when that is not known.
       type: str
     verdict:
-      description: V(allow) or V(deny); V(no_path) when the ends have no address family in common.
+      description:
+        - V(allow) or V(deny). V(unknown) when it is not known, with RV(verdicts[].reason) why, as with a policy that
+          could not be read. V(no_path) when no packet has a way, as between ends without a common address family
+          or to a Service without a ready endpoint.
       type: str
     family:
       description: V(ipv4) or V(ipv6), none when a Pod has no address yet.
@@ -392,14 +447,19 @@ verdicts:
       description: Direction of the rule or the isolation that decides, none when no policy selects either end.
       type: str
     policy:
-      description: The policy that allows it, or the first that isolates, as namespace and name.
+      description:
+        - The policy that decides, or the first that isolates, as namespace and name. An admin policy has kind and name.
       type: str
     rule:
-      description: Place of the rule that allows it, from 0. None for a denial, for no rule denies.
+      description: Place of the rule that decides, from 0. None where it is denied because no rule allows it.
       type: int
     reason:
       description: Why, in words.
       type: str
+    backends:
+      description: For the address of a Service, the address, Pod and port of each ready endpoint with its verdict.
+      type: list
+      elements: dict
     egress:
       description: What the source's policies say.
       type: dict
@@ -422,6 +482,7 @@ verdicts:
       policy: shop/db
       rule: 0
       reason: ingress rule 0 of shop/db allows it
+      backends: []
       egress: {isolated: false, allowed: true, policy: null, rule: null, policies: [], note: null}
       ingress: {isolated: true, allowed: true, policy: shop/db, rule: 0, policies: [shop/db], note: null}
 unreadable:

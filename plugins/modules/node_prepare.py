@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: node_prepare
 short_description: Prepare a node's operating system for the overlay
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets kernel settings, loads kernel modules, and keeps udev, systemd-networkd and NetworkManager away from the
     overlay's links, now and for the next boot.
@@ -165,9 +165,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _node
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host import prepare
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
 
 ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -199,27 +199,27 @@ def main() -> None:
 def reconcile(module: AnsibleModule) -> dict[str, Any]:
     """Bring the node to what the parameters ask for and return the module's result."""
     params = module.params
-    want = _node.desired(
+    want = prepare.desired(
         present=params["state"] == "present",
-        sysctls=_node.sysctl_texts(params["sysctl"]),
+        sysctls=prepare.sysctl_texts(params["sysctl"]),
         sysctl_file=params["sysctl_file"] or "",
         modules=params["kernel_modules"],
         modules_file=params["modules_file"] or "",
         unmanaged_links=params["unmanaged_links"],
     )
-    plan = _node.plan(want, _node.observe(want))
+    plan = prepare.plan(want, prepare.observe(want))
     warnings = list(plan.warnings)
     if not module.check_mode:
-        warnings += _node.apply(module_runner(module), plan)
+        warnings += prepare.apply(module_runner(module), plan)
     for message in warnings:
         module.warn(message)
     return {
         "changed": bool(plan.actions),
         "actions": plan.actions,
         "missing": {
-            "programs": _node.missing_programs(params["programs"], os.environ.get("PATH", "")),
-            "plugins": _node.missing_plugins(params["plugins"], params["plugin_dirs"]),
-            "python_modules": _node.missing_python_modules(params["python_modules"]),
+            "programs": prepare.missing_programs(params["programs"], os.environ.get("PATH", "")),
+            "plugins": prepare.missing_plugins(params["plugins"], params["plugin_dirs"]),
+            "python_modules": prepare.missing_python_modules(params["python_modules"]),
         },
         "diff": {"before": plan.before, "after": plan.after},
     }

@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_network_backup
-version_added: 0.1.0
-short_description: Keep what a pod network is made of, and put it back
+version_added: 1.0.0
+short_description: Back up the Kubernetes objects of a pod network with checksums, and restore them
 description:
   - Writes DaemonSets with all that belongs to them, custom resources, Node annotations and files of the nodes to a
     directory, as JSON. What belongs to a DaemonSet is its namespace, its account with the rights it has, and the
@@ -21,12 +21,15 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._kubernetes
 attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
+    details:
+      - Secrets of a network config are shown as hashes.
   idempotent:
     support: full
   platform:

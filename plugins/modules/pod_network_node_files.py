@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_network_node_files
-version_added: 0.1.0
-short_description: Read the files of a node's pod network, and put them back
+version_added: 1.0.0
+short_description: Read the CNI configuration and subnet file of a node for a backup, and restore them
 description:
   - Without O(files) it reads the files at O(paths) and returns them, all in one run.
   - With O(files) it puts files back as they were, each in one step, so that a container runtime never sees half of one.
@@ -23,7 +23,9 @@ attributes:
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
+    details:
+      - The content of a file that only its owner may read is not shown.
   idempotent:
     support: full
   platform:
@@ -32,7 +34,7 @@ options:
   paths:
     description:
       - Absolute paths, or patterns of the shell like C(/etc/cni/net.d/*.conflist). Directories are left out.
-      - Files of more than 1 MiB and files that are no UTF-8 text are refused.
+      - Files of more than 1 MiB and files that are not UTF-8 text are refused.
     type: list
     elements: str
     default:
@@ -115,10 +117,13 @@ def main() -> None:
     try:
         if module.params["files"] is None:
             module.exit_json(changed=False, actions=[], node_files=files.gather(module.params["paths"]))
-        actions = files.restore(module.params["files"], dry_run=module.check_mode)
+        changes = files.plan(module.params["files"])
+        if not module.check_mode:
+            files.apply(changes)
     except PodnetError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=bool(actions), actions=actions)
+    result = {"changed": bool(changes), "actions": [each.action for each in changes]}
+    module.exit_json(**result, diff=[each.diff() for each in changes])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pod_network_probe
 short_description: Measure what a pod or a host reaches on the network
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Sends echo requests to many addresses at once, or tries their TCP and UDP ports, from a network namespace of the
@@ -64,6 +64,10 @@ options:
         description: What is expected of this target. Left out, what O(expect) says.
         type: str
         choices: [any, reachable, unreachable]
+      size:
+        description: Octets of payload in each echo request to this target. Left out, what O(size) says.
+        type: int
+        version_added: 1.0.0
   source:
     description:
       - Name of the place where the packets come from. A target with the same name is left out.
@@ -282,15 +286,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _namespace, _probe, _probe_connect
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host import namespace as netns
+from ansible_collections.podnet.cni.plugins.module_utils._probe import connect
+from ansible_collections.podnet.cni.plugins.module_utils._probe import measure as probe_plan
 
 TARGET: dict[str, Any] = {
     "address": {"type": "str", "required": True},
     "name": {"type": "str"},
-    "protocol": {"type": "str", "choices": list(_probe.PROTOCOLS), "default": _probe.ICMP},
+    "protocol": {"type": "str", "choices": list(probe_plan.PROTOCOLS), "default": probe_plan.ICMP},
     "port": {"type": "int"},
-    "expect": {"type": "str", "choices": list(_probe.EXPECTATIONS)},
+    "expect": {"type": "str", "choices": list(probe_plan.EXPECTATIONS)},
+    "size": {"type": "int"},
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET},
@@ -307,13 +314,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "refusal": {"type": "str", "choices": ["reachable", "unreachable"], "default": "reachable"},
     "largest_packet": {"type": "bool", "default": False},
     "largest_packet_limit": {"type": "int", "default": 9216},
-    "expect": {"type": "str", "choices": list(_probe.EXPECTATIONS), "default": "any"},
+    "expect": {"type": "str", "choices": list(probe_plan.EXPECTATIONS), "default": "any"},
     "max_loss": {"type": "float", "default": 0},
     "parallel": {"type": "int", "default": 50},
 }
 
 
-def settings_of(params: dict[str, Any]) -> _probe.Settings:
+def settings_of(params: dict[str, Any]) -> probe_plan.Settings:
     """How to measure; raises InputError for values that make no sense."""
     for option, least in (("count", 1), ("sample", 0), ("size", 0), ("parallel", 1)):
         if params[option] < least:
@@ -322,7 +329,7 @@ def settings_of(params: dict[str, Any]) -> _probe.Settings:
         payload = params["payload"].encode("latin-1")
     except UnicodeEncodeError as error:
         raise InputError(f"payload holds {params['payload'][error.start]!r}. Give characters up to \\xff.") from error
-    return _probe.Settings(
+    return probe_plan.Settings(
         params["count"],
         params["interval"],
         params["timeout"],
@@ -336,13 +343,13 @@ def settings_of(params: dict[str, Any]) -> _probe.Settings:
     )
 
 
-def namespace_of(params: dict[str, Any]) -> _namespace.Namespace | None:
+def namespace_of(params: dict[str, Any]) -> netns.Namespace | None:
     """The namespace to send from, opened; None is the host itself. Raises InputError when there is none."""
     if params["netns"]:
-        return _namespace.open_named(params["netns"])
+        return netns.open_named(params["netns"])
     if params["source_address"]:
         try:
-            return _namespace.open_owner(params["source_address"])
+            return netns.open_owner(params["source_address"])
         except ValueError as error:
             raise InputError(
                 f"source_address is {params['source_address']!r}. Give an IPv4 or IPv6 address."
@@ -355,16 +362,16 @@ def probe(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     settings = settings_of(params)
     source = params["source"] or params["source_address"] or ""
-    targets = _probe.choose(_probe.parse_targets(params["targets"], params["expect"]), source, params["sample"])
-    pings = any(target.protocol == _probe.ICMP for target in targets)
-    ping = _probe.ping_runner(module.get_bin_path("ping", required=pings) or "ping")
+    targets = probe_plan.choose(probe_plan.parse_targets(params["targets"], params["expect"]), source, params["sample"])
+    pings = any(target.protocol == probe_plan.ICMP for target in targets)
+    ping = probe_plan.ping_runner(module.get_bin_path("ping", required=pings) or "ping")
     with contextlib.ExitStack() as stack:
         namespace = namespace_of(params)
         if namespace:
             stack.callback(namespace.close)
-        tools = _probe.Tools(ping, _probe_connect.attempt, namespace.enter if namespace else None)
-        probes = _probe.measure_all(source, targets, tools, settings)
-    complaints = [_probe.complaint(each, params["max_loss"]) for each in probes]
+        tools = probe_plan.Tools(ping, connect.attempt, namespace.enter if namespace else None)
+        probes = probe_plan.measure_all(source, targets, tools, settings)
+    complaints = [probe_plan.complaint(each, params["max_loss"]) for each in probes]
     for each, words in zip(probes, complaints):
         each["as_expected"] = not words
     complaints = [words for words in complaints if words]

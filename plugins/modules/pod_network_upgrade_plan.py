@@ -8,8 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: pod_network_upgrade_plan
-version_added: 0.1.0
-short_description: Plan the upgrade of a pod network
+version_added: 1.0.0
+short_description: Plan the upgrade of a pod network's DaemonSets in waves of nodes
 description:
   - Compares what DaemonSets are to become with what they are, and says what changes, which nodes are updated in which
     wave, what a backup keeps, and what a rollback does not bring back. Changes nothing.
@@ -19,6 +19,7 @@ author:
   - podnet.cni contributors (@podnet-cni)
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._attributes.info_module
   - podnet.cni._kubernetes
 attributes:
@@ -79,6 +80,11 @@ options:
         type: str
         choices: [linux, windows]
         default: linux
+      container:
+        description:
+          - The container that is the daemon.
+        type: str
+        default: ''
   canary_nodes:
     description:
       - Nodes of the first wave. Without them and O(canary_selector) it is one worker.
@@ -115,10 +121,16 @@ options:
     type: list
     elements: str
     default: []
+  host_gates:
+    description:
+      - What is to be looked at on hosts after each wave, for RV(looks).
+    type: list
+    elements: str
+    choices: [dataplane, probe, services]
+    default: [dataplane, probe, services]
 seealso:
   - module: podnet.cni.daemonset_rollout
-  - plugin: podnet.cni.upgrade_plan_text
-    plugin_type: filter
+  - module: podnet.cni.show_text
 """
 
 EXAMPLES = r"""
@@ -135,8 +147,8 @@ EXAMPLES = r"""
   register: planned
 
 - name: Show it
-  ansible.builtin.debug:
-    msg: "{{ planned.plan | podnet.cni.upgrade_plan_text }}"
+  podnet.cni.show_text:
+    text: "{{ planned.lines | join('\n') }}"
 """
 
 RETURN = r"""
@@ -191,6 +203,90 @@ plan:
     action: upgrade
     current: {kubernetes: v1.36.2, flannel: 0.27.4}
     target: {kubernetes: v1.36.2, flannel: 0.28.9}
+lines:
+  description: The plan for people.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - Upgrade of flannel (installed by manifest)
+    - ''
+    - Versions
+    - '  flannel: 0.27.4 -> 0.28.9'
+services:
+  description:
+    - The Services C(kubernetes) and C(kube-dns) as targets of M(podnet.cni.pod_network_probe). One that cannot be read,
+      or has no address, is missing, and a warning says so.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {name: Service kubernetes, address: 10.96.0.1, protocol: tcp, port: 443}
+unfinished:
+  description:
+    - How far an upgrade of these DaemonSets came that was interrupted or goes on, as their Leases have it. Empty when
+      there is none.
+  returned: success
+  type: dict
+  contains:
+    directory:
+      description: Where its backup is.
+      type: str
+    done:
+      description: The number of its last wave that is done, 0 for none.
+      type: int
+    kept:
+      description: Whether its backup is complete. Nothing is changed before.
+      type: bool
+    ill:
+      description: Nodes that it went on without because their hosts are not well, each with the reason.
+      type: dict
+    wish:
+      description: Tells what is wanted from other wishes.
+      type: str
+  sample: {}
+looks:
+  description: What of O(host_gates) can be looked at with the first of O(rollouts), and what that needs to know.
+  returned: success
+  type: dict
+  contains:
+    dataplane:
+      description: Whether the data plane can be compared with the leases.
+      type: bool
+    probe:
+      description: Whether pods of different nodes can be started and reach each other.
+      type: bool
+    services:
+      description: Whether such a pod can reach Services.
+      type: bool
+    starts_pods:
+      description: Whether one of the last two is so.
+      type: bool
+    not_looked_at:
+      description: What is asked for and cannot be looked at.
+      type: list
+      elements: str
+    writes_sysctls:
+      description: Whether flanneld may write to C(/proc/sys).
+      type: bool
+    health_port:
+      description: The port of flanneld's C(--healthz-port), 0 for none.
+      type: int
+    network_config:
+      description: The network config that the new pods find, without the key of a backend.
+      type: dict
+  sample:
+    dataplane: true
+    probe: true
+    services: true
+    starts_pods: true
+    not_looked_at: []
+    writes_sysctls: false
+    health_port: 8081
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: vxlan
 requests:
   description: How many requests were sent.
   returned: success
@@ -203,6 +299,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth, hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._upgrade import progress, services, text
+from ansible_collections.podnet.cni.plugins.module_utils._upgrade.looks import HOST_GATES, looks
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.observe import observe
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.plan import plan
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.waves import Choice
@@ -215,6 +313,7 @@ ROLLOUT = {
     "config_map": {"type": "str", "default": ""},
     "config_data": {"type": "dict", "default": {}},
     "os": {"type": "str", "choices": ["linux", "windows"], "default": "linux"},
+    "container": {"type": "str", "default": ""},
 }
 
 
@@ -232,6 +331,12 @@ def main() -> None:
             "soak": {"type": "float", "default": 30.0},
             "features": {"type": "dict", "default": {}},
             "node_files": {"type": "list", "elements": "str", "default": []},
+            "host_gates": {
+                "type": "list",
+                "elements": "str",
+                "choices": list(HOST_GATES),
+                "default": list(HOST_GATES),
+            },
         },
         supports_check_mode=True,
         no_log=True,
@@ -245,12 +350,25 @@ def main() -> None:
         "choice": Choice(options["canary_nodes"], options["canary_selector"], options["batch"]),
     }
     try:
+        seen = looks(options["network"], options["host_gates"], options["rollouts"][0] if options["rollouts"] else {})
         with KubeClient.from_options(options) as client:
             found = plan(wanted, observe(client, options["rollouts"]))
+            targets, unknown = services.read(client)
+            left, unsure = progress.unfinished(client, options["rollouts"])
             requests = client.requests
     except PodnetError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, plan=found, requests=requests)
+    for remark in [*unknown, *unsure]:
+        module.warn(remark)
+    module.exit_json(
+        changed=False,
+        plan=found,
+        lines=text.lines(found),
+        unfinished=left,
+        looks=seen,
+        services=targets,
+        requests=requests,
+    )
 
 
 if __name__ == "__main__":

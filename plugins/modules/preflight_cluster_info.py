@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_cluster_info
 short_description: Read what a cluster is like before its network is installed or upgraded
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Reads everything that the checks of the role podnet.cni.preflight need to know of a cluster, in one run with some
@@ -19,6 +19,7 @@ description:
   - The filter P(podnet.cni.preflight_findings#filter) judges the facts.
 extends_documentation_fragment:
   - podnet.cni._attributes
+  - podnet.cni._attributes.kubernetes
   - podnet.cni._attributes.info_module
   - podnet.cni._kubernetes
 attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_host_info
 short_description: Read what a host is like before flannel is installed or upgraded there
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Reads everything that the checks of the role podnet.cni.preflight need to know of a host, in one run. That is the
@@ -16,7 +16,7 @@ description:
     configurations and plugins, the kubelet, cgroups, and services that manage links.
   - Changes nothing. The kernel itself is asked whether it can make the links of the backend. It may load a kernel
     module to answer.
-  - What cannot be found out is V(null), and the reason is told. Only a network config that is not valid fails the task.
+  - What cannot be found out is V(null), with the reason. Only a network config that is not valid fails the task.
   - The filter P(podnet.cni.preflight_findings#filter) judges the facts.
 extends_documentation_fragment:
   - podnet.cni._attributes
@@ -96,6 +96,9 @@ facts:
       description: The host's time when the module began, in seconds since 1970.
       type: float
       sample: 1795182641.75
+    clock_end:
+      description: The host's time when the module ended.
+      type: float
     reference_clock:
       description: The value of O(reference_clock).
       type: float
@@ -153,6 +156,10 @@ facts:
     firewall:
       description: Programs, modes of iptables, tables, and where flannel's own rules lie.
       type: dict
+    forward_rules:
+      description: The chains of the forward hook and those that they lead to, with their rules as nft's JSON has them.
+      type: list
+      elements: dict
     runtime:
       description: The container runtime, its version, its configuration and its directories for CNI.
       type: dict
@@ -176,6 +183,11 @@ facts:
     network_manager:
       description: Whether NetworkManager runs, and whether it leaves flannel's links and C(cni0) alone.
       type: dict
+    networkd:
+      description:
+        - Whether systemd-networkd runs and removes routes of others, and for flannel's links, C(cni0) and the underlay
+          whether it manages them.
+      type: dict
     mac_policy:
       description: Whether udev runs, and which of its files applies to flannel's links.
       type: dict
@@ -190,9 +202,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils._command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import secret_texts
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import module_runner
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_gather import Question, gather
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -224,7 +236,7 @@ def main() -> None:
         health_port=params["health_port"],
     )
     try:
-        facts = gather(question, module_runner(module), clock)
+        facts = {**gather(question, module_runner(module), clock), "clock_end": time.time()}
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, facts={**facts, "reference_clock": params["reference_clock"]})

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: preflight_udp_probe
 short_description: Find out whether UDP ports are open between hosts
-version_added: 0.1.0
+version_added: 1.0.0
 author: podnet.cni contributors (@podnet-cni)
 description:
   - Takes three tasks, each of which runs once on every host. The first starts a listener that echoes, the second asks
@@ -208,15 +208,23 @@ stopped:
   returned: with O(state=stopped)
   type: bool
   sample: true
+udp_checksum_errors:
+  description:
+    - Number of UDP packets with a wrong checksum since boot, V(null) where the kernel does not count them. The
+      difference to what M(podnet.cni.preflight_host_info) returned is that of the measurement.
+  returned: with O(state=stopped)
+  type: int
+  sample: 0
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.podnet.cni.plugins.module_utils import _probe
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import udp
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
+from ansible_collections.podnet.cni.plugins.module_utils._probe import measure as probe
 
 ARGUMENT_SPEC: dict[str, Any] = {
     "state": {"type": "str", "choices": ["listening", "asked", "stopped"], "required": True},
@@ -243,9 +251,12 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
     """Do what the state says and return the module's result; raises PodnetError."""
     if params["state"] == "stopped":
         known = params["pid"] is not None and params["start_time"] is not None
-        return {"stopped": known and udp.stop(params["pid"], params["start_time"])}
+        return {
+            "stopped": known and udp.stop(params["pid"], params["start_time"]),
+            "udp_checksum_errors": udp.checksum_errors(Files()),
+        }
     if params["state"] == "asked":
-        targets = _probe.choose(_probe.parse_targets(params["targets"]), params["source"], params["sample"])
+        targets = probe.choose(probe.parse_targets(params["targets"]), params["source"], params["sample"])
         settings = {name: params[name] for name in ("token", "attempts", "timeout")}
         return {"probes": udp.ask(params["source"], params["addresses"], targets, params["ports"], **settings)}
     sockets, listeners = udp.listen(params["addresses"], params["ports"])

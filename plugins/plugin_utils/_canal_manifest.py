@@ -39,7 +39,7 @@ def read(source: str, checksum: str = "", timeout: float = 30.0) -> list[dict[st
     """The documents of a manifest, each with C(file), C(line) and C(object); empty ones are left out.
 
     C(source) is a file, a directory of files (*.yaml, *.yml, *.json), or an http or https URL, which needs C(checksum),
-    C(sha256:) and the digits. Raises InputError for what cannot be read or is no YAML, PodnetError for a download that
+    C(sha256:) and the digits. Raises InputError for what cannot be read or is not YAML, PodnetError for a download that
     fails.
     """
     documents = []
@@ -47,7 +47,7 @@ def read(source: str, checksum: str = "", timeout: float = 30.0) -> list[dict[st
         try:
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(f"{name} is no text in UTF-8 (byte {error.start}): it is no manifest.") from error
+            raise InputError(f"{name} is not text in UTF-8 (byte {error.start}): it is not a manifest.") from error
         documents += parse(text, name)
     return documents
 
@@ -75,7 +75,7 @@ def _reason(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-    return f"is no YAML{where}: {problem}. The file is damaged: get it again."
+    return f"is not YAML{where}: {problem}. The file is damaged: get it again."
 
 
 def _contents(source: str, checksum: str, timeout: float) -> list[tuple[str, bytes]]:
@@ -111,7 +111,7 @@ def _download(url: str, timeout: float) -> bytes:
     except Exception as error:
         raise PodnetError(f"{url} cannot be fetched: {error}. Give a file instead, or try again.") from error
     if len(content) > _LIMIT:
-        raise InputError(f"{url} is larger than {_LIMIT} bytes: it is no manifest.")
+        raise InputError(f"{url} is larger than {_LIMIT} bytes: it is not a manifest.")
     return content
 
 

@@ -25,7 +25,7 @@ from ansible.plugins.loader import cache_loader
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster, summary
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster, recognisers, summary
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import SCHEMA_VERSION, Record, to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.auth import Auth, key_files_removed
@@ -145,7 +145,7 @@ class DiscoveryLookup(LookupBase):
     def _ask(self, auth: Auth, scope: cluster.Scope) -> list[Data]:
         with KubeClient(auth, timeout=self.get_option("timeout"), budget=2 * self.get_option("timeout")) as client:
             name = client.target.context or client.target.server
-            return [to_dict(record) for record in cluster.discover(client, scope, name)]
+            return [to_dict(record) for record in cluster.discover(client, scope, recognisers.load_all(), name)]
 
     # -- caches -----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-The module says C(finished: false) while there is more to do, describes in C(progress) where it is, and marks a failure
+The module says C(done: false) while there is more to do, describes in C(progress) where it is, and marks a failure
 after which the same step may be taken again with C(retriable).
 """
 
@@ -18,7 +18,12 @@ from typing import Any, Callable, Mapping
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import channel
+
 display = Display()
+
+REMINDER = 15.0
+"""Seconds after which what is still being waited for is said again, so that nobody takes the silence for a hang."""
 
 
 class StepsAction(ActionBase):
@@ -34,14 +39,14 @@ class StepsAction(ActionBase):
         """One line about where the work is, without the time; empty when there is nothing to tell."""
         return str(progress.get("text") or "")
 
-    def prepare(self, arguments: dict[str, Any]) -> None:
-        """Add to the arguments of the task what every step needs."""
+    def prepare(self, told: dict[str, Any], task_vars: Mapping[str, Any]) -> None:
+        """Add what every step is told beside the options of the task; a role may have told something already."""
 
     def patience(self, arguments: Mapping[str, Any]) -> float:
         """Seconds for which failures that may be retried are borne, once something was changed."""
         return 0.0
 
-    def has_begun(self, arguments: Mapping[str, Any]) -> bool:
+    def has_begun(self, told: Mapping[str, Any]) -> bool:
         """Whether these steps go on with what an earlier task has changed."""
         return False
 
@@ -50,39 +55,51 @@ class StepsAction(ActionBase):
         return None
 
     def expired(self, step: dict[str, Any], limit: float, take: Callable[..., dict[str, Any]]) -> None:
-        """Turn the last step into a failure that says what is missing; C(take) takes one more, with other options."""
+        """Turn the last step into a failure that says what is missing; C(take) takes one more and tells it more."""
         step.update(failed=True, msg=f"{self.MODULE} was not finished after {limit:g} s.")
+
+    def more(self, arguments: Mapping[str, Any], number: int) -> dict[str, Any]:
+        """What only the step with this number, counted from 1, gets."""
+        return {}
+
+    def is_news(self, text: str, before: str) -> bool:
+        """Whether a line is worth printing after the one before."""
+        return text != before
 
     def merge_diff(self, before: Any, new: Any) -> Any:
         """The diff of all steps so far and of one more; the first one that there is."""
         return before or new or {}
 
-    def go_on(self, arguments: dict[str, Any], step: Mapping[str, Any]) -> None:
+    def go_on(self, told: dict[str, Any], step: Mapping[str, Any]) -> None:
         """Take note of a step after which there is more to do, and of what it has for the next one."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """The result of the last step, with what all steps did."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        self.prepare(arguments)
+        told = dict(arguments.pop(channel.NAME, None) or {})
+        self.prepare(told, task_vars or {})
         poll, patience = seconds(arguments.get("poll"), self.POLL), self.patience(arguments)
         limit = self.limit(arguments)
         actions: list[str] = []
         diff: Any = {}
         changed = False
-        begun = self.has_begun(arguments)
-        shown = ""
+        begun = self.has_begun(told)
+        shown, last = "", 0.0
         began = time.monotonic()
         silent_since: float | None = None
 
         def take(**more: Any) -> dict[str, Any]:
+            given = {**arguments, channel.NAME: {**told, **more}} if told or more else arguments
             taken: dict[str, Any] = self._execute_module(
-                module_name=f"podnet.cni.{self.MODULE}", module_args={**arguments, **more}, task_vars=task_vars
+                module_name=f"podnet.cni.{self.MODULE}", module_args=given, task_vars=task_vars
             )
             return taken
 
+        number = 0
         while True:
-            step = take()
+            number += 1
+            step = take(**self.more(arguments, number))
             now = time.monotonic()
             actions += step.get("actions") or []
             changed = changed or bool(step.get("changed"))
@@ -94,31 +111,36 @@ class StepsAction(ActionBase):
                     time.sleep(poll)
                     continue
             # Whatever does not say that there is more to do is the end.
-            if step.get("failed") or step.get("finished") is not False:
+            if step.get("failed") or step.get("done") is not False:
                 break
             left = None if limit is None else began + limit - now
             if limit is not None and left is not None and left <= 0:
                 self.expired(step, limit, take)
                 break
-            self.go_on(arguments, step)
+            self.go_on(told, step)
             silent_since = None
-            shown = self._show(step.get("progress") or {}, shown, now - began)
+            shown, last = self._show(step.get("progress") or {}, shown, last, now - began)
             time.sleep(poll if left is None else min(poll, left))
         step.pop("retriable", None)
         result.update(step)
         result.update(actions=actions, changed=changed, diff=diff)
         return result
 
-    def _show(self, progress: Mapping[str, Any], before: str, elapsed: float) -> str:
-        """Print one line, unless nothing but the time is new."""
+    def _show(self, progress: Mapping[str, Any], before: str, last: float, elapsed: float) -> tuple[str, float]:
+        """Print one line, unless nothing but the time is new, for short; gives what was printed last, and when."""
         text = self.describe(progress)
-        if text and text != before:
-            display.display(f"{self.MODULE}: {text}, {progress.get('elapsed', round(elapsed))} s")
-        return text
+        if not text:
+            return before, last
+        news = self.is_news(text, before)
+        if not news and elapsed - last < REMINDER:
+            return before, last
+        said = text if news else before
+        display.display(f"{self.MODULE}: {'' if news else 'still '}{said}, {progress.get('elapsed', round(elapsed))} s")
+        return said, elapsed
 
 
 def seconds(value: Any, default: float) -> float:
-    """A number of seconds as a task gives it; what is none is left to the module to refuse."""
+    """A number of seconds as a task gives it; any other value is left to the module to refuse."""
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import waves
+from ansible_collections.podnet.cni.plugins.module_utils._upgrade import agent
 
 DEFAULTS: Mapping[str, Any] = {
     "template": {},
@@ -59,18 +60,21 @@ def judge(
     total: int = 0,
     first: bool = True,
     before: Iterable[str] = (),
+    writes_sysctls: bool = False,
 ) -> dict[str, Any]:
     """What hosts say of a wave: C(failed) maps nodes of it to what is wrong, C(stop) says whether they are too many.
 
     C(nodes) are those of the wave that have to be well, C(before) those that failed earlier, C(total) how many there
     are, C(max_failed) how many of them may fail, as a number or percentage; in the C(first) wave none may. C(others)
-    is what hosts that are not of the wave say of themselves, which is not the wave's fault. Raises InputError for an
-    allowance that is none.
+    is what hosts that are not of the wave say of themselves, which is not the wave's fault, and C(leftovers) what
+    flanneld never removes, which is none either. C(writes_sysctls) says
+    whether flanneld may write to /proc/sys where it runs. Raises InputError for an
+    invalid allowance.
     """
     allowed = waves.parse_allowance(str(max_failed), total)
     gates = {str(host["_upgrade_node"]): host.get("_upgrade_gate") or {} for host in hosts if host.get("_upgrade_node")}
     wanted = set(nodes) & set(gates)
-    failed = {node: text for node in sorted(wanted) for text in [_own_problem(gates[node])] if text}
+    failed = {node: text for node in sorted(wanted) for text in [_own_problem(gates[node], writes_sysctls)] if text}
     # A node that reaches nobody is to blame itself; those that do not reach it are not, if that is all.
     lost = set(failed) | {node for node in wanted if _reaches_none(gates[node])}
     for node in sorted(wanted):
@@ -79,18 +83,24 @@ def judge(
             failed[node] = ", and ".join(filter(None, [failed.get(node, ""), ways]))
     others = {node: text for node in sorted(set(gates) - wanted) for text in [_said(gates[node])] if text}
     too_many = bool(failed) if first else len({*failed, *before}) > allowed
-    return {"failed": failed, "others": others, "stop": too_many}
+    leftovers = {
+        node: found
+        for node in sorted(wanted)
+        for found in [agent.texts(gates[node].get("dataplane") or [], writes_sysctls, agent.LEFTOVER)]
+        if found
+    }
+    return {"failed": failed, "others": others, "leftovers": leftovers, "stop": too_many}
 
 
 def _said(gate: Mapping[str, Any]) -> str:
     return str(gate.get("problem") or "").rstrip(".")
 
 
-def _own_problem(gate: Mapping[str, Any]) -> str:
+def _own_problem(gate: Mapping[str, Any], sysctls: bool) -> str:
     if not gate.get("seen"):
         return "did not answer"
     found = [_said(gate)] if gate.get("problem") else []
-    actions = [str(action) for action in gate.get("dataplane") or []]
+    actions = agent.texts(gate.get("dataplane") or [], sysctls, agent.FAULT)
     if actions:
         more = f" (and {len(actions) - _SHOWN} more)" if len(actions) > _SHOWN else ""
         found.append(f"the data plane is not as the leases say, to do: {', '.join(actions[:_SHOWN])}{more}")

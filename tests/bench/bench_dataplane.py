@@ -27,7 +27,6 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, peers, plan, rtnetlink
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
@@ -37,7 +36,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     route_text,
     to_text,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._lease import from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import from_dict
 
 CLONE_NEWNET = 0x40000000
 MODULE = "ansible_collections.podnet.cni.plugins.modules.flannel_dataplane"
@@ -118,7 +118,7 @@ def in_child(work: Callable[[], dict[str, float]]) -> dict[str, float]:
 
 def measure_steps(count: int, families: int) -> dict[str, float]:
     """The module's steps in one process: read and check the peers, observe, plan, apply, and all again."""
-    config = _network_config.parse(CONFIG[families])
+    config = network_config.parse(CONFIG[families])
     raw = [lease(number) for number in range(1, count + 1)]
     own = peers.read_own(config, from_dict(lease(0)))
     figures = {}
@@ -163,7 +163,7 @@ def measure_module(count: int, families: int) -> dict[str, float]:
 
 def entries(count: int, families: int) -> tuple[Any, Any]:
     """The data plane of `count` peers, and a kernel whose links are made, with nothing else."""
-    config = _network_config.parse(CONFIG[families])
+    config = network_config.parse(CONFIG[families])
     own = peers.read_own(config, from_dict(lease(0)))
     nodes = peers.read_peers(config, own, [from_dict(lease(number)) for number in range(1, count + 1)]).peers
     kernel = Kernel("bench")

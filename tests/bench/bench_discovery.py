@@ -3,7 +3,7 @@
 
 """Seconds, requests and bytes to find flannel among few and many DaemonSets, beside kubectl in the same run.
 
-Run: python tests/bench/bench_discovery.py [--crowd 20 5000] [--rounds 3]
+Run: python tests/bench/bench_discovery.py [--crowd 20 5000] [--clusters 1 50] [--rounds 3]
 with the collection on PYTHONPATH as ansible_collections.podnet.cni. It starts an API server of its own. Each figure is
 the best of the rounds. DaemonSets are spread over a tenth as many namespaces and carry what kubectl apply leaves.
 
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster import Scope, discover
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import load_all
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries
 from ansible_collections.podnet.cni.tests.integration.discovery.conftest import complete
@@ -73,7 +74,7 @@ def best(rounds: int, call: Callable[[], Any]) -> tuple[float, Any]:
 def ours(kubeconfig: Path, sought: str = "") -> tuple[str, int, int]:
     """One discovery: what was found, requests, bytes."""
     with KubeClient.from_options({"kubeconfig": str(kubeconfig)}) as client:
-        records = discover(client, Scope(sought=sought))
+        records = discover(client, Scope(sought=sought), load_all())
         found = ",".join(f"{record.plugin} in {record.namespace}" for record in records)
         return found, client.requests, client.bytes
 
@@ -86,7 +87,7 @@ def kubectl(kubeconfig: Path, *arguments: str) -> tuple[str, int, int]:
         cluster["server"] = f"https://127.0.0.1:{relay.port}"
         through = kubeconfig.with_suffix(".relay")
         through.write_text(json.dumps(content), encoding="utf-8")
-        program = str(_kube_binaries.optional("kubectl"))
+        program = str(_kube_binaries.program("kubectl"))
         command = [program, f"--kubeconfig={through}", f"--cache-dir={kubeconfig.parent / 'kubectl'}"]
         subprocess.run([*command, "get", "daemonsets", "-A", *arguments], capture_output=True, check=True)
         return " ".join(arguments), 0, relay.received
@@ -116,6 +117,31 @@ def plugin(kubeconfig: Path, directory: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
+MANY = """
+import json, resource, sys, time
+from ansible.plugins.loader import init_plugin_loader, lookup_loader
+init_plugin_loader()
+began = time.perf_counter()
+found = lookup_loader.get("podnet.cni.flannel").run(sys.argv[1:], {}, run_cache=False)
+seconds = time.perf_counter() - began
+print(json.dumps([seconds, len(found), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+"""
+
+
+def clusters(kubeconfig: Path, number: int) -> tuple[float, int, int]:
+    """One lookup of as many contexts, each of which counts as a cluster: seconds, records, peak of memory in KiB."""
+    content = json.loads(kubeconfig.read_text(encoding="utf-8"))
+    [context] = content["contexts"]
+    content["contexts"] = [{**context, "name": f"cluster-{each}"} for each in range(number)]
+    many = kubeconfig.with_suffix(".many")
+    many.write_text(json.dumps(content), encoding="utf-8")
+    environment = {**os.environ, "K8S_AUTH_KUBECONFIG": str(many)}
+    names = [each["name"] for each in content["contexts"]]
+    done = subprocess.run([sys.executable, "-c", MANY, *names], capture_output=True, check=True, env=environment)
+    seconds, records, peak = json.loads(done.stdout)
+    return seconds, records, peak
+
+
 def lookup(kubeconfig: Path) -> tuple[str, int, int]:
     """A whole run of Ansible with one lookup in it."""
     template = "{{ query('podnet.cni.flannel') | map(attribute='namespace') }}"
@@ -143,11 +169,12 @@ def flannel(kube: _kube.KubeServer, client: KubeClient, labels: dict[str, str], 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--crowd", type=int, nargs="+", default=[20, 5000])
+    parser.add_argument("--clusters", type=int, nargs="+", default=[1, 50])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     try:
         _kube_binaries.find()
-        _kube_binaries.optional("kubectl") or _kube_binaries.program("kubectl")
+        _kube_binaries.program("kubectl")
     except _kube_binaries.Missing as reason:
         print(f"no API server: {reason}")
         return 0
@@ -176,6 +203,10 @@ def main() -> int:
             runs = [plugin(kube.admin, kube.directory / "ansible") for _round in range(options.rounds)]
             for case in ("cold", "warm", "cached"):
                 report(f"the plugin, {case}", (min(run[case] for run in runs), ("", 0, 0)))
+            print(" contexts of this server, eight at a time")
+            for number in options.clusters:
+                seconds, records, peak = clusters(kube.admin, number)
+                print(f"  {number:3} clusters: {seconds:7.3f} s, {records} records, at most {peak / 1024:.0f} MiB")
             print(" yardsticks")
             report("kubectl", best(options.rounds, lambda: kubectl(kube.admin, "-l", "app=flannel")))
             report("kubectl", best(options.rounds, lambda: kubectl(kube.admin, "-o", "json")))

@@ -110,10 +110,9 @@ def main() -> None:
             spent = time.process_time() - before
             what = f"{spent:.3f} s of it CPU here, {requests} requests, {received / 1e6:.1f} MB received"
             print(f"{seconds:8.3f} s  {options.nodes} Nodes to leases, {what}")
-            kubectl = _kube_binaries.optional("kubectl")
-            if kubectl is not None:
-                command = [str(kubectl), f"--kubeconfig={kubeconfig}", "get", "nodes", "-o", "json"]
-                print(f"{best(options.rounds, lambda: run(command)):8.3f} s  kubectl get nodes -o json")
+            kubectl = str(_kube_binaries.program("kubectl"))
+            command = [kubectl, f"--kubeconfig={kubeconfig}", "get", "nodes", "-o", "json"]
+            print(f"{best(options.rounds, lambda: run(command)):8.3f} s  kubectl get nodes -o json")
     except _kube_binaries.Missing as reason:
         print(f"         no figures for Nodes: {reason}")
 

@@ -4,10 +4,12 @@
 """Seconds for the whole impact report of a large cluster, beside trying every policy on every pod in the same run.
 
 Run: python tests/bench/bench_network_policy.py [--policies 2000] [--pods 10000] [--namespaces 200 1] [--rounds 3]
+[--admin-policies 100]
 with the collection on PYTHONPATH as ansible_collections.podnet.cni. It needs no cluster. Each figure is the best of
 the rounds; behind it stand processor seconds, which say more on a machine that has other things to do. Half of the
 policies select by label, a quarter by expression, a quarter select their whole namespace; peers are selectors across
-namespaces and blocks. The yardstick only matches selectors, and a tenth of the policies, scaled up.
+namespaces and blocks. Then the same with ClusterNetworkPolicies of 20 rules, nine tenths of them in the Admin tier. The
+yardstick only matches selectors, and a tenth of the policies, scaled up.
 """
 
 from __future__ import annotations
@@ -101,6 +103,32 @@ def policy(number: int, space: str, chance: random.Random) -> dict[str, Any]:
     )
 
 
+def admin_policy(number: int, chance: random.Random) -> dict[str, Any]:
+    """A ClusterNetworkPolicy of ten rules for each direction, the last of which passes what is left."""
+    subjects: list[dict[str, Any]] = [
+        {"namespaces": {"matchLabels": {"stage": "live"}}},
+        {"pods": {"namespaceSelector": {}, "podSelector": {"matchLabels": {"tier": "web"}}}},
+    ]
+    rules: dict[str, list[dict[str, Any]]] = {}
+    for direction, key in (("ingress", "from"), ("egress", "to")):
+        rules[direction] = []
+        for place in range(10):
+            app = {"matchLabels": {"app": f"app-{chance.randrange(APPS)}"}}
+            peers: list[dict[str, Any]] = [{"pods": {"namespaceSelector": {}, "podSelector": app}}]
+            if direction == "egress":
+                peers.append({"networks": [f"10.{number % 250}.{place}.0/24"]})
+            rule: dict[str, Any] = {"action": chance.choice(("Accept", "Deny", "Pass")), key: peers}
+            if place % 2:
+                rule["protocols"] = [{"tcp": {"destinationPort": {"number": 8080}}}]
+            rules[direction].append(rule)
+        rules[direction].append({"action": "Pass", key: [{"namespaces": {}}]})
+    tier = "Baseline" if number % 10 == 9 else "Admin"
+    subject = subjects[number % 2]
+    return cases.admin_policy(
+        "ClusterNetworkPolicy", f"admin-{number}", tier=tier, priority=number, subject=subject, **rules
+    )
+
+
 def timed(rounds: int, call: Callable[[], Any]) -> tuple[float, float, Any]:
     """Seconds and processor seconds of the fastest round, and what it gave."""
     best: tuple[float, float, Any] = (float("inf"), 0.0, None)
@@ -130,6 +158,7 @@ def main() -> int:
     parser.add_argument("--policies", type=int, default=2000)
     parser.add_argument("--pods", type=int, default=10000)
     parser.add_argument("--namespaces", type=int, nargs="+", default=[200, 1])
+    parser.add_argument("--admin-policies", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     for namespaces in options.namespaces:
@@ -152,6 +181,12 @@ def main() -> int:
             built = timed(options.rounds, partial(build, found, Profile.parse("v1.1.1"), flows=given))
             summary = built[2]["summary"]
             show(title, built, f"{summary['isolated_ingress']} Pods isolated, {len(built[2]['findings'])} findings")
+        chance = random.Random(options.admin_policies)
+        items = [admin_policy(number, chance) for number in range(options.admin_policies)]
+        found.admin_policies = cases.read(*items).admin_policies
+        for title, given in (("with admin policies", []), (f"with admin policies and {FLOWS} flows", flows)):
+            built = timed(options.rounds, partial(build, found, Profile.parse("v1.1.1-npa-v1alpha2"), flows=given))
+            show(title, built, f"{built[2]['summary']['admin_policies']} admin policies")
         result = timed(1, partial(json.dumps, built[2]))
         show("report as JSON", result, f"{len(result[2]) / 1e6:.1f} MB")
         wall, used, pairs = timed(1, partial(naive, found))

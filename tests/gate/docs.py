@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from stage import BUILD
+from guides import pages
+from stage import BUILD, STAGED
 
 BIN = Path(sys.executable).parent
 
@@ -28,11 +30,49 @@ def main() -> int:
     # Links into other sites would need their inventories from the network; the theme is not what is tested.
     with (site / "conf.py").open("a", encoding="utf-8") as configuration:
         configuration.write("\nintersphinx_mapping = {}\nhtml_theme = 'alabaster'\n")
-    sphinx = [str(BIN / "python"), "-m", "sphinx", "-q", "-b", "html", "-c", str(site), str(site / "rst")]
+    sphinx = [
+        str(BIN / "python"),
+        "-m",
+        "sphinx",
+        "-q",
+        "-w",
+        str(site / "warnings"),
+        "-b",
+        "html",
+        "-c",
+        str(site),
+        str(site / "rst"),
+    ]
     subprocess.run([*sphinx, str(site / "html")], check=True)
-    pages = list((site / "html").glob("*.html"))
-    print(f"{len(pages)} pages built")
-    return 0 if pages else 1
+    built = list((site / "html").rglob("*.html"))
+    print(f"{len(built)} pages built")
+    # The guides have nothing that only other sites know.
+    ours = [line for line in (site / "warnings").read_text(encoding="utf-8").splitlines() if "/docsite/" in line]
+    print("\n".join(ours))
+    return 1 if ours else complain(site / "html")
+
+
+def expected() -> set[str]:
+    """The pages that readers look for: every guide, the playbooks, the event source, every module, plugin and role."""
+    wanted = {f"docsite/{name}.html" for name in pages(STAGED)}
+    for path in STAGED.glob("plugins/*/[a-z]*.py"):
+        kind = path.parent.name.removesuffix("s")
+        if kind in ("module", "filter", "lookup", "connection", "inventory"):
+            wanted.add(f"{path.stem}_{kind}.html")
+    return wanted | {f"{path.name}_role.html" for path in STAGED.glob("roles/*")}
+
+
+def complain(html: Path) -> int:
+    """Name what is missing, and what the first page does not lead to; returns the exit code."""
+    there = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
+    index = (html / "index.html").read_text(encoding="utf-8")
+    linked = set(re.findall(r'href="([^"#]+)', index))
+    missing = sorted(expected() - there)
+    lonely = sorted(name for name in expected() & there if name not in linked)
+    private = sorted(name for name in there if name.startswith("_") and name.endswith("_filter.html"))
+    for text, names in (("no page", missing), ("not on the first page", lonely), ("private", private)):
+        print(f"{text}: {', '.join(names) or 'none'}")
+    return 1 if missing or lonely or private else 0
 
 
 if __name__ == "__main__":

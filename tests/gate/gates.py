@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+import cache
 from pythons import find
 from running import Gate
 from stage import BUILD, ROOT, STAGED, project_files
@@ -17,6 +21,10 @@ BIN = Path(sys.executable).parent
 TREE = BUILD  # the directory that holds ansible_collections/
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PACKAGE = "ansible_collections.podnet.cni"
+FLOORS = ROOT / ".venv-floors"
+# Rare and slow combinations are for `make test-full`.
+FULL = os.environ.get("PODNET_FULL", "") not in ("", "0")
+OWN_CHECKS = ("collection", "imports", "language", "pages", "release", "role_variables")
 REPORTS = BUILD / "reports"
 # Pipelining saves three processes in each task; the demo has it too, the connection's own tests run without as well.
 MOLECULE = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "ANSIBLE_PIPELINING": "true"}
@@ -25,15 +33,19 @@ MOLECULE = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "ANSIBLE_PIPELINING": "t
 def base_environment() -> dict[str, str]:
     """What every gate sees: our tools first, the staged tree as the collection, caches outside the tree."""
     return {
-        "PATH": f"{BIN}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin",
+        "PATH": f"{BIN}:{cache.directory(cache.HELM)}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin",
         "LC_ALL": "C.UTF-8",
-        "ANSIBLE_COLLECTIONS_PATH": f"{TREE}:{BUILD / 'dependencies'}",
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+        # The collection for Helm is seen by the tests of Helm and by linters; nothing else may need it.
+        "PODNET_HELM_COLLECTIONS": str(BUILD / "dependencies"),
         "ANSIBLE_HOME": str(BUILD / "ansible-home"),
         # The newest ansible-core will no longer inject facts as variables.
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_NOCOWS": "1",
         "ANSIBLE_NOCOLOR": "1",
         "NO_COLOR": "1",
+        # Where writing bytecode is off, each of a thousand processes would compile Ansible anew.
+        "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(BUILD / "pycache"),
         "RUFF_CACHE_DIR": str(BUILD / "cache" / "ruff"),
         "MYPY_CACHE_DIR": str(BUILD / "cache" / "mypy"),
@@ -92,7 +104,13 @@ def static_gates() -> list[Gate]:
         Gate("hygiene", [script("hygiene.py")], fast),
         Gate("reuse", [(tool("reuse"), "lint", "--quiet"), (tool("reuse"), "lint", "--lines")], fast),
         Gate("changelog", [(tool("antsibull-changelog"), "lint")], fast),
-        Gate("ansible-lint", [(tool("ansible-lint"), "--offline")], ("lint",), weight=120),
+        Gate(
+            "ansible-lint",
+            [(tool("ansible-lint"), "--offline")],
+            ("lint",),
+            {"ANSIBLE_COLLECTIONS_PATH": f"{TREE}:{BUILD / 'dependencies'}"},
+            weight=120,
+        ),
         Gate(
             "docs-lint",
             [(tool("antsibull-docs"), "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", ".")],
@@ -101,6 +119,26 @@ def static_gates() -> list[Gate]:
         ),
         Gate("docs-build", [script("docs.py")], ("lint",), weight=50),
     ]
+
+
+def own_checks() -> Gate:
+    """The rules of this collection that no tool knows."""
+    tests = tuple(f"tests/unit/test_{name}.py" for name in OWN_CHECKS)
+    # The unit tests have them, too.
+    return pytest_gate("own-checks", sys.executable, tests, groups=("fast",), weight=5, only_on_request=True)
+
+
+def floors_environment() -> tuple[str, ...]:
+    """The command that makes FLOORS: only what we declare, each library at the oldest release that we allow."""
+    make = ("tests/gate/venv.sh", sys.executable, str(FLOORS), "requirements.txt", "requirements-node.txt")
+    return ("env", f"--chdir={ROOT}", "CONSTRAINTS=constraints-floors.txt", *make)
+
+
+def floors_gate() -> Gate:
+    """The collection with nothing but its declared requirements, at their floors."""
+    report = REPORTS / "floors.xml"
+    run = script("floors.py", str(FLOORS / "bin"), f"--junitxml={report}")
+    return Gate("floors", [floors_environment(), run], ("units",), reports=(report,), weight=90)
 
 
 def unit_gates() -> list[Gate]:
@@ -118,7 +156,8 @@ def unit_gates() -> list[Gate]:
             weight=150,
         ),
         Gate("old-python", [script("old_python.py")], ("units",), weight=5),
-        pytest_gate("own-checks", sys.executable, ("tests/unit/test_collection.py",), groups=("fast",), weight=3),
+        own_checks(),
+        floors_gate(),
     ]
     newer = find((3, 12), (3, 15))
     if newer:
@@ -164,7 +203,7 @@ def installed_gates() -> list[Gate]:
 
 
 def live_gates() -> list[Gate]:
-    """Checks on the real kernel, a real etcd, systemd hosts. Each makes hosts of its own; the two demos share a lab."""
+    """Checks on the real kernel, a real etcd, systemd hosts. Each makes hosts of its own; two demos share a lab."""
     gates = []
     if list(STAGED.glob("tests/integration/**/test_*.py")):
         gates.append(
@@ -177,6 +216,7 @@ def live_gates() -> list[Gate]:
                 # Two workers of pytest and a molecule scenario would be too much for two cores.
                 lock="busy",
                 weight=600,
+                needs_tools=True,
             )
         )
         gates.append(
@@ -186,6 +226,7 @@ def live_gates() -> list[Gate]:
                 ("-m", "kube", "tests/integration"),
                 groups=("kube",),
                 only_on_request=True,
+                needs_tools=True,
             )
         )
     for scenario in sorted(path.parent.name for path in STAGED.glob("molecule/*/molecule.yml")):
@@ -200,16 +241,36 @@ def live_gates() -> list[Gate]:
                 # Its hosts need none.
                 skips_whole=scenario != "preflight",
                 weight=200 if scenario == "kubernetes" else 120,
+                needs_tools=True,
             )
         )
     if (STAGED / "demo" / "run").exists():
-        gates.append(Gate("demo", [script("demo.py", str(BIN))], ("demo",), lock="demo", shares="busy", weight=80))
+        # The oldest releases that we allow here, the newest below; molecule has those between.
+        commands = [floors_environment(), script("demo.py", str(FLOORS / "bin"))]
+        gates.append(Gate("demo", commands, ("demo",), lock="demo", shares="busy", weight=80))
         newer = find((3, 12), (3, 15))
         if newer:
             version = max(newer)
             programs = str(environment_for(version) / "bin")
             commands = [make_environment(version, newer[version]), script("demo.py", programs)]
-            gates.append(Gate("demo-newest-core", commands, ("demo",), lock="demo", shares="busy", weight=100))
+            newest = Gate("demo-newest-core", commands, ("demo",), lock="demo", shares="busy", weight=100)
+            gates.append(replace(newest, only_on_request=not FULL))
+    if (STAGED / "demo" / "run-kubernetes").exists():
+        commands = [floors_environment(), script("demo.py", str(FLOORS / "bin"), "run-kubernetes")]
+        gates.append(
+            Gate(
+                "demo-kubernetes",
+                commands,
+                ("demo",),
+                lock="demo",
+                shares="busy",
+                skips_with="no cluster: ",
+                weight=150,
+                # The scenario cluster makes the same nodes.
+                only_on_request=not FULL,
+                needs_tools=True,
+            )
+        )
     return gates
 
 

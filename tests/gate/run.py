@@ -18,6 +18,7 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from itertools import groupby
@@ -25,7 +26,7 @@ from itertools import groupby
 from gates import all_gates, base_environment
 from kubernetes_core import provide
 from running import Result, run_gates
-from stage import BUILD, stage
+from stage import BUILD, ROOT, stage
 
 WORKERS = 2
 # Of the tests that are skipped for one reason, so many are named.
@@ -61,11 +62,24 @@ def report(results: list[Result], seconds: float) -> int:
     failed_gates = [result for result in results if not result.ok]
     for result in failed_gates:
         print(f"\nFAILED {result.gate.name}: {result.log}")
+        for line in result.gist():
+            print(f"   {line}")
     passed = sum(result.passed + (result.word == "ok") for result in results)
     failed = sum(result.failed for result in results) + len(failed_gates)
     print(f"\n{len(results)} gates in {seconds:.0f} s; a gate counts as one below, as does each pytest test")
     print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
     return 1 if failed else 0
+
+
+def provide_tools() -> bool:
+    """Build the programs that the tests run (tests/tools). Where CI=true, all of them are there or the run ends."""
+    complete = subprocess.run([sys.executable, str(ROOT / "tests" / "tools" / "build.py")], check=False).returncode == 0
+    required = os.environ.get("CI") == "true"
+    if required:
+        os.environ["PODNET_REQUIRE_KUBE"] = "1"
+        if not complete:
+            print("CI=true: a run without these programs would leave out half of the tests, so it ends here.")
+    return complete or not required
 
 
 def main() -> int:
@@ -95,6 +109,8 @@ def main() -> int:
         for directory in ("logs", "reports"):
             shutil.rmtree(BUILD / directory, ignore_errors=True)
             (BUILD / directory).mkdir()
+        if any(gate.needs_tools for gate in gates) and not provide_tools():
+            return 1
         os.environ.update(base_environment())
         print(f"== dependencies: {provide()}", flush=True)
         results = []

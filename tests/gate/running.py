@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,9 @@ from pathlib import Path
 from stage import BUILD, ROOT, STAGED
 
 TIMEOUT = 3600
+# What says why a gate failed: of Ansible, molecule, pytest and linters.
+REASON = re.compile(r"^(fatal|failed): |^\[?(ERROR|CRITICAL)\b|^(E  |FAILED |ERROR )|^\S+:\d+(:\d+)?: ")
+REASONS, LAST, WIDTH = 8, 8, 600
 _running: set[subprocess.Popen] = set()
 
 
@@ -26,7 +30,8 @@ _running: set[subprocess.Popen] = set()
 class Gate:
     """One check. `lock` names what no other gate may use meanwhile, `shares` what others may use that share it too;
     `reports` are the JUnit files it leaves, `skips_with` what stands before the reason in the output of one that could
-    not do its work here, or a part of it unless `skips_whole`, `weight` about how many seconds it takes.
+    not do its work here, or a part of it unless `skips_whole`, `weight` about how many seconds it takes, `needs_tools`
+    whether it runs programs of tests/tools.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Gate:
     skips_whole: bool = True
     weight: int = 0
     only_on_request: bool = False
+    needs_tools: bool = False
 
     def keeps_out(self, other: Gate) -> bool:
         """Whether the other gate must wait for this one."""
@@ -72,6 +78,14 @@ class Result:
         if not self.ok:
             return "FAILED"
         return "skipped" if self.skipped and self.gate.skips_with and self.gate.skips_whole else "ok"
+
+    def gist(self) -> list[str]:
+        """Return the lines of the log that say why the gate failed, and its last ones: whoever has only the end of a
+        run's output must find the reason there."""
+        lines = [line.rstrip()[:WIDTH] for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines()]
+        lines = [line for line in lines if line]
+        reasons = [line for line in lines[:-LAST] if REASON.search(line)]
+        return [*reasons[-REASONS:], *lines[-LAST:]]
 
     def show(self) -> None:
         """Print the command, and the last line of its output, or all of it when the gate failed."""

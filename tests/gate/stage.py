@@ -4,8 +4,9 @@
 """Copy the working tree to where ansible-test accepts it: .build/ansible_collections/podnet/cni.
 
 ansible-test wants a real directory of that shape inside a git repository, and a symlink does not do. The copy
-holds what git tracks or would track (so uncommitted work is tested too) and gets a throw-away repository of its own,
-which makes the gate independent of how the checkout came to be: any path, a detached HEAD, no remote.
+holds what git tracks or would track (so uncommitted work is tested too), the guides as pages of the documentation site,
+and a throw-away repository of its own, which makes the gate independent of how the checkout came to be: any path, a
+detached HEAD, no remote.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+
+import guides
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / ".build"
@@ -35,6 +38,7 @@ def stage() -> Path:
         target = STAGED / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target, follow_symlinks=False)
+    guides.write(STAGED)
     for arguments in (["init", "-q", "-b", "staged"], ["add", "-A"]):
         subprocess.run(["git", *arguments], cwd=STAGED, check=True)
     return STAGED

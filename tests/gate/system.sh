@@ -42,6 +42,11 @@ ssh openssh-client
 ssh-keygen openssh-client
 systemd-nspawn systemd-container
 debootstrap debootstrap
+containerd containerd
+runc runc
+buildah buildah
+catatonit catatonit
+busybox busybox-static
 LIST
 }
 
@@ -63,8 +68,8 @@ missing() {
     [ -d /etc/ssl/certs ] && [ -e /etc/ssl/certs/ca-certificates.crt ] || echo "certificates=ca-certificates"
 }
 
-# Debian starts a service as soon as its package is installed, and etcd would listen on this machine.
-# policy-rc.d forbids every start while we install; the mask keeps etcd from starting at the next boot.
+# Debian starts a service as soon as its package is installed, and etcd and containerd would run on this machine.
+# policy-rc.d forbids every start while we install; the mask keeps them from starting at the next boot.
 hold_services() {
     if [ ! -e /usr/sbin/policy-rc.d ]; then
         printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
@@ -72,12 +77,15 @@ hold_services() {
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
         trap 'exit 130' INT TERM
     fi
-    case " $1 " in
-        *" etcd-server "*)
-            mkdir -p /etc/systemd/system
-            [ -e /etc/systemd/system/etcd.service ] || ln -s /dev/null /etc/systemd/system/etcd.service
-            ;;
-    esac
+    for pair in etcd-server=etcd containerd=containerd; do
+        case " $1 " in
+            *" ${pair%=*} "*)
+                mkdir -p /etc/systemd/system
+                unit=/etc/systemd/system/${pair#*=}.service
+                [ -e "$unit" ] || ln -s /dev/null "$unit"
+                ;;
+        esac
+    done
 }
 
 task=${1:-check}

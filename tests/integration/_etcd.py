@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ansible_collections.podnet.cni.tests.integration import _kube_binaries
 from ansible_collections.podnet.cni.tests.integration._kube_pki import DAY, Authority
 
 START_TIMEOUT = 30.0
@@ -60,17 +61,25 @@ class EtcdAuthority(Authority):
 class EtcdServer:
     """One etcd. C(url) is its client address; with an C(authority) it demands client certificates.
 
-    Only a C(durable) one waits for the disk. Without that a killed process loses nothing.
+    Only a C(durable) one waits for the disk. Without that a killed process loses nothing. C(today) is an etcd of today
+    in place of Debian's 3.4, which knows no path of a socket.
     """
 
-    def __init__(self, *, tls: bool = False, durable: bool = False, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, tls: bool = False, durable: bool = False, today: bool = False, arguments: tuple[str, ...] = ()
+    ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="podnet-etcd-"))
         self.authority = EtcdAuthority(self.directory) if tls else None
         self.port, peer_port = free_ports(2)
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        # Processes in other network namespaces have the same files, but another loopback.
+        self.socket = self.directory / "etcd.sock"
         peer = f"http://127.0.0.1:{peer_port}"
         self._arguments = [
-            *(f"--data-dir={self.directory / 'data'}", f"--listen-client-urls={self.url}"),
+            *(
+                f"--data-dir={self.directory / 'data'}",
+                f"--listen-client-urls={self.url}{f',unix://{self.socket}' if today else ''}",
+            ),
             *(f"--advertise-client-urls={self.url}", f"--listen-peer-urls={peer}"),
             *(f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}", *arguments),
             *(() if durable else ("--unsafe-no-fsync",)),
@@ -80,6 +89,7 @@ class EtcdServer:
             self.client_certificate, self.client_key = self.authority.user("client")
             self._arguments += [f"--cert-file={certificate}", f"--key-file={key}", "--client-cert-auth=true"]
             self._arguments += [f"--trusted-ca-file={self.authority.certificate}"]
+        self._program = str(_kube_binaries.program("etcd")) if today else "etcd"
         self._user: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -95,7 +105,7 @@ class EtcdServer:
     def start(self) -> None:
         """Start it, for the first time or again, and wait until it answers."""
         with (self.directory / "etcd.log").open("ab") as log:
-            self._process = subprocess.Popen(["etcd", *self._arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *self._arguments], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._run("endpoint", "health").returncode == 0:
@@ -196,12 +206,14 @@ class EtcdServer:
 
 
 @contextlib.contextmanager
-def running(*, tls: bool = False, durable: bool = False, arguments: tuple[str, ...] = ()) -> Iterator[EtcdServer]:
+def running(
+    *, tls: bool = False, durable: bool = False, today: bool = False, arguments: tuple[str, ...] = ()
+) -> Iterator[EtcdServer]:
     """A started etcd that is gone afterwards; skips the test where etcd is not installed."""
     for program in ("etcd", "etcdctl"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed (Debian: etcd-server, etcd-client)")
-    server = EtcdServer(tls=tls, durable=durable, arguments=arguments)
+    server = EtcdServer(tls=tls, durable=durable, today=today, arguments=arguments)
     try:
         server.start()
         yield server

@@ -261,7 +261,7 @@ class KubeServer:
     def _etcd_ready(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self._etcd_port, timeout=2)
         with contextlib.closing(connection):
-            return _exchange(connection, "GET", "/health") == {"health": "true"}
+            return bool(_exchange(connection, "GET", "/health").get("health") == "true")
 
     def _ready(self) -> bool:
         # RBAC defaults are written by a hook that readyz waits for.

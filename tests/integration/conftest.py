@@ -1,16 +1,21 @@
 # Copyright: (c) 2026, podnet.cni contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The order of the files: those that take long come first, so that no worker is left alone with one at the end."""
+"""The order of the files, and which tests are left to `make test-full`.
+
+Files that take long come first, so that no worker is left alone with one at the end.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 LONG = (
+    "cluster/test_cluster.py",
     "canal/test_role.py",
     "upgrade/test_upgrade.py",
     "kube_ovn/test_role.py",
@@ -21,6 +26,7 @@ LONG = (
     "upgrade/test_canal.py",
     "upgrade/test_hosts.py",
     "flannel_role/test_helm.py",
+    "cluster/test_killed.py",
     "rollout/test_rollout.py",
     "kube/test_start_order.py",
     "upgrade/test_helm.py",
@@ -41,9 +47,80 @@ LONG = (
     "dataplane/test_kill.py",
     "lab/test_pods.py",
 )
+# Slow variations of what other tests show: PODNET_FULL=1 (make test-full) runs them. A name stands for all its cases.
+FULL = {
+    "canal/test_migration.py": ("test_to_canal_and_back_with_interruptions",),
+    "canal/test_role.py": (
+        "test_canal_of_another_installer_is_upgraded_where_it_is",
+        "test_a_selector_that_cannot_be_kept",
+        "test_an_object_that_the_server_refuses_changes_nothing",
+        "test_networks_of_others_are_left_alone",
+        "test_nodes_outside_of_the_range",
+        "test_nodes_without_a_range_are_waited_for",
+        "test_definitions_of_other_releases",
+        "test_canal_twice",
+    ),
+    "cluster/test_cluster.py": (
+        "test_one_value_changed_goes_out_in_waves",
+        "test_a_flag_that_flanneld_does_not_know",
+        "test_an_image_that_is_not_there",
+        "test_a_pod_that_starts_and_cannot_program_its_node",
+        "test_a_node_that_is_not_ready_is_left_out_and_named",
+        "test_without_waves_a_node_that_is_not_ready_is_named_and_not_waited_for",
+        "test_a_node_comes_back_from_a_reboot",
+        "test_the_api_server_restarts_in_the_middle",
+        "test_the_policy_sidecar_is_refused_where_the_kernel_cannot_enforce",
+        "test_the_sidecar_goes_on_and_off_where_that_is_accepted",
+        "test_uninstall_leaves_nothing_on_the_nodes",
+        "test_flannel_from_nothing_makes_the_nodes_ready_and_a_second_run_changes_nothing",
+    ),
+    "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
+    "eda/test_flannel_leases.py": ("test_kubernetes_restarted[True]", "test_etcd_compacted_while_disconnected"),
+    "flannel_role/test_cluster.py": (
+        "test_what_was_adopted_is_removed_where_it_is",
+        "test_helm_release_without_the_label_is_taken_over",
+        "test_selector_that_cannot_be_kept_makes_a_new_daemonset",
+        "test_move_to_the_roles_own_namespace",
+        "test_older_flannel_is_upgraded_in_place[release-asset]",
+        "test_older_flannel_is_upgraded_in_place[foreign-selector]",
+        "test_waves_take_a_container_away_and_its_rights_afterwards",
+    ),
+    "flannel_role/test_faults.py": (
+        "test_a_server_that_dies_during_the_first_write",
+        "test_a_run_that_is_cut_off_after_the_deletion_is_finished_in_the_same_place",
+        "test_a_daemonset_that_never_becomes_ready",
+        "test_two_runs_at_once",
+    ),
+    "flannel_role/test_helm.py": ("test_manifest_and_release_take_over_from_each_other",),
+    "kube_ovn/test_role.py": (
+        "test_a_namespace_of_the_role_goes_on_uninstall_only",
+        "test_certificates_change_hands",
+        "test_the_namespace_of_kube_ovn_itself_is_excluded",
+    ),
+    "kube_ovn/test_webhook.py": ("test_ten_thousand_namespaces",),
+    "rollout/test_rollout.py": (
+        *(f"test_interruption_at_any_write_is_mended_by_the_next_run[{writes}]" for writes in (1, 3, 4)),
+        *(f"test_interruption_of_the_way_back_is_mended_by_the_next_run[{writes}]" for writes in (6, 10)),
+    ),
+    "rollout/test_stops.py": ("test_rolled_back_on_request[1]", "test_held_while_somebody_else_writes[True]"),
+    "status/test_doctor.py": ("test_faults_are_found_and_repaired[host-gw]",),
+    "upgrade/test_canal.py": ("test_upgrade_that_fails_and_one_that_does_not",),
+    "upgrade/test_helm.py": ("test_release_goes_back_and_forth_in_waves",),
+    "upgrade/test_upgrade.py": (
+        # Molecule's scenario upgrade goes both ways.
+        "test_rolled_back_by_hand_from_its_backup_or_refused",
+        "test_interrupted_in_wave_two_and_gone_on",
+        "test_api_server_restarts_and_the_directory_has_to_be_one",
+    ),
+}
+LEFT = {f"{HERE / name}::{test}" for name, tests in FULL.items() for test in tests}
 RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests of long files first; within a file, and among the others, nothing moves."""
+    if os.environ.get("PODNET_FULL", "") in ("", "0"):
+        left = [item for item in items if {f"{item.path}::{name}" for name in (item.name, item.originalname)} & LEFT]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     items.sort(key=lambda item: RANK.get(str(item.path), len(RANK)))

@@ -112,7 +112,7 @@ class KubeStandIn:
         self._changed.notify_all()
 
     def answer(self, method: str, path: str, query: dict[str, str], accept: str, body: Any) -> Any:
-        """The JSON answer to a request that is no watch; raises _Refusal."""
+        """The JSON answer to a request that is not a watch; raises _Refusal."""
         collection = path.rsplit("/", 1)[0]
         if method == "GET" and path in self.objects:
             self._allow("get", path)

@@ -28,6 +28,16 @@ CONTROLLERS = ",".join(
 )
 NODES = ("node1", "node2", "node3")
 MERGE = "application/merge-patch+json"
+STRATEGIC_MERGE = "application/strategic-merge-patch+json"
+# A kubelet's words while the runtime has no network configuration.
+NOT_READY = {
+    "type": "Ready",
+    "status": "False",
+    "reason": "KubeletNotReady",
+    "message": "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+    "message:Network plugin returns error: cni plugin not initialized",
+}
+READY = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is posting ready status"}
 
 
 def turn(server: _kube.KubeServer) -> None:
@@ -45,6 +55,13 @@ def turn(server: _kube.KubeServer) -> None:
             broken = any(container["image"].endswith(":broken") for container in pod["spec"]["containers"])
             conditions = [{"type": "Ready", "status": "False" if broken else "True"}]
             server.api("PATCH", f"{path}/status", {"status": {"phase": "Running", "conditions": conditions}}, MERGE)
+            if pod["spec"].get("hostNetwork") and not broken:
+                set_condition(server, pod["spec"]["nodeName"], READY)
+
+
+def set_condition(server: _kube.KubeServer, node: str, condition: dict[str, str]) -> None:
+    """What a kubelet says of its node."""
+    server.api("PATCH", f"/api/v1/nodes/{node}/status", {"status": {"conditions": [condition]}}, STRATEGIC_MERGE)
 
 
 def wanted_node(pod: dict[str, Any]) -> str:
@@ -62,8 +79,8 @@ def live(server: _kube.KubeServer, directory: Path) -> None:
         node = _kube.node(name)
         node["metadata"]["labels"] = {"kubernetes.io/os": "linux"}
         server.apply(node)
-        status = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-        server.api("PATCH", f"/api/v1/nodes/{name}/status", status, MERGE)
+        # It becomes ready with the network's pod.
+        set_condition(server, name, NOT_READY)
     shutil.copy(server.admin, directory / "kubeconfig")
     (directory / "kubectl").symlink_to(_kube_binaries.program("kubectl"))
     (directory / "outcome").write_text("ready")

@@ -3,7 +3,7 @@
 
 """Run an upgrade and press Ctrl-C when its second wave begins.
 
-Usage: interrupt.py UPGRADE_DIRECTORY COMMAND [ARGUMENT ...]
+Usage: interrupt.py READS_LEASE COMMAND [ARGUMENT ...], with a command that prints the Lease's state, as words in JSON.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 
 def main() -> None:
     """Fails when the upgrade ends before that."""
-    note = Path(sys.argv[1]) / "unfinished.json"
+    look = json.loads(sys.argv[1])
     with subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL) as process:
         while process.poll() is None:
-            if note.exists() and json.loads(note.read_text())["done"] == 1:
+            state = subprocess.run(look, check=False, capture_output=True, text=True).stdout
+            if state and json.loads(state)["record"]["done"] == 1:
                 process.send_signal(signal.SIGINT)
                 process.wait(60)
                 return

@@ -4,8 +4,8 @@
 
 """What a pod network needs to be put back: objects of the cluster, Node annotations, files of the nodes.
 
-``files`` reads and writes on a node; ``directory`` keeps a backup on disk, its checksums last; ``collect`` reads the
-cluster, ``objects`` knows what belongs to a DaemonSet (pure), ``restore`` writes to the cluster; ``run`` is the module.
+C(files) reads and writes on a node; C(directory) keeps a backup on disk, its checksums last; C(collect) reads the
+cluster, C(objects) knows what belongs to a DaemonSet (pure), C(restore) writes to the cluster; C(run) is the module.
 
 Private to podnet.cni: may change in any release.
 """

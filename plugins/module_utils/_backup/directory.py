@@ -4,7 +4,7 @@
 
 """A backup in a directory: JSON files, and a list of their checksums that is written last.
 
-A directory without the list, or with a file that does not fit it, is no backup: an interruption, a full disk and a
+A directory without the list, or with a file that does not fit it, is not a backup: an interruption, a full disk and a
 damaged file are all noticed before anything is restored from it. Only the owner may read it: a network config can hold
 a preshared key. Private to podnet.cni: may change in any release.
 """
@@ -17,8 +17,8 @@ import json
 import os
 from typing import Any, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 
 LIST = "backup.json"
 VERSION = 1
@@ -40,7 +40,7 @@ def check_writable(path: str) -> None:
 def write(path: str, documents: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """Write a backup; gives its list. C(documents) maps a relative name to what is written as JSON.
 
-    Raises PodnetError with the path and the system's reason; the directory is no backup then.
+    Raises PodnetError with the path and the system's reason; the directory is not a backup then.
     """
     check_writable(path)
     listed: dict[str, Any] = {
@@ -49,7 +49,7 @@ def write(path: str, documents: Mapping[str, Any], about: Mapping[str, Any]) -> 
         **about,
         "files": {},
     }
-    _atomic_file.remove(os.path.join(path, LIST))
+    atomic_file.remove(os.path.join(path, LIST))
     for name in sorted(documents):
         text = json.dumps(documents[name], indent=1, sort_keys=True) + "\n"
         _put(path, name, text)
@@ -59,7 +59,7 @@ def write(path: str, documents: Mapping[str, Any], about: Mapping[str, Any]) -> 
 
 
 def _put(path: str, name: str, text: str) -> None:
-    _atomic_file.write(os.path.join(path, name), text, FILE_MODE, DIRECTORY_MODE)
+    atomic_file.write(os.path.join(path, name), text, FILE_MODE, DIRECTORY_MODE)
 
 
 def exists(path: str) -> bool:
@@ -92,7 +92,7 @@ def _text(path: str, name: str) -> str:
     if name.startswith("/") or ".." in name.split("/"):
         raise InputError(f"the backup {path} is damaged: {LIST} names {name!r}. Use another one.")
     try:
-        text = _atomic_file.observe(os.path.join(path, name)).text
+        text = atomic_file.observe(os.path.join(path, name)).text
     except PodnetError as error:
         raise InputError(f"the backup {path} cannot be read: {error}.") from None
     if text is None:
@@ -104,4 +104,4 @@ def _parse(path: str, name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise InputError(f"the backup {path} is damaged: {name} is no JSON. Use another one.") from None
+        raise InputError(f"the backup {path} is damaged: {name} is not JSON. Use another one.") from None

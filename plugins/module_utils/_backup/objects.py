@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Iterator, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+
 NOISE = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 
 RUNTIME = ("blockaffinities", "ipamblocks", "ipamhandles", "caliconodestatuses")
@@ -41,18 +43,18 @@ def config_maps(daemonset: Obj) -> list[str]:
 
 def _config_maps(pod: Obj) -> Iterator[str]:
     for volume in pod.get("volumes") or []:
-        sources = [volume, *((volume.get("projected") or {}).get("sources") or [])]
+        sources = [volume, *fields.sequence(volume, "projected", "sources")]
         for source in sources:
-            name = (source.get("configMap") or {}).get("name")
+            name = fields.at(source, "configMap", "name")
             if name:
                 yield str(name)
     for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]:
         for variable in container.get("env") or []:
-            name = ((variable.get("valueFrom") or {}).get("configMapKeyRef") or {}).get("name")
+            name = fields.at(variable, "valueFrom", "configMapKeyRef", "name")
             if name:
                 yield str(name)
         for source in container.get("envFrom") or []:
-            name = (source.get("configMapRef") or {}).get("name")
+            name = fields.at(source, "configMapRef", "name")
             if name:
                 yield str(name)
 

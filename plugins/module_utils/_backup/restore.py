@@ -15,6 +15,7 @@ from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._backup import objects
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import hiding
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import Resources, find, identify
@@ -32,12 +33,13 @@ _NEVER = ("CustomResourceDefinition",)
 
 
 class Restore:
-    """Puts documents of a backup back; C(actions) says what was done, or would be done."""
+    """Puts documents of a backup back; C(actions) and C(diff) say what was done, or would be done."""
 
     def __init__(self, client: KubeClient, documents: Mapping[str, Any], *, dry_run: bool) -> None:
         self.client = client
         self.dry_run = dry_run
         self.actions: list[str] = []
+        self.diff: list[dict[str, Any]] = []
         self.rollouts: list[dict[str, Any]] = []
         self.items = [item for name, item in documents.items() if name.startswith("objects/")]
         self.notes: dict[str, dict[str, str]] = documents.get("nodes/annotations.json") or {}
@@ -96,6 +98,7 @@ class Restore:
         if live is not None and objects.kept(live) == objects.kept(item):
             return
         self.actions.append(f"restore {what}")
+        self._show(what, hiding.masked(objects.kept(live)) if live else {}, hiding.masked(objects.kept(item)))
         if self.dry_run:
             return
         if live is None:
@@ -104,10 +107,14 @@ class Restore:
         body = {**item, "metadata": {**item["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
         self.client.request("PUT", path, body=body)
 
+    def _show(self, what: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        self.diff.append({"before_header": what, "after_header": what, "before": before, "after": after})
+
     def _annotate(self) -> None:
         nodes = self.client.list("/api/v1/nodes", metadata_only=True).items
         for name, notes in sorted(objects.missing(self.notes, nodes).items()):
             self.actions.append(f"restore {len(notes)} annotations of Node {name}")
+            self._show(f"Node {name}", {}, {"metadata": {"annotations": dict(notes)}})
             if not self.dry_run:
                 try:
                     self.client.patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": notes}})

@@ -12,13 +12,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._backup import collect,
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
+_UNCHANGED: Mapping[str, Any] = {"changed": False, "actions": [], "diff": [], "rollouts": []}
+
 
 def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """The result of the module. Raises PodnetError."""
     if params["state"] == "present":
         return _present(params, check_mode)
     listed, documents = directory.read(params["path"])
-    result: dict[str, Any] = {"changed": False, "actions": [], "rollouts": [], **_content(listed, documents)}
+    result: dict[str, Any] = {**_UNCHANGED, **_content(listed, documents)}
     if params["state"] == "verified" or not listed.get("cluster_wide"):
         return result
     with KubeClient.from_options(params) as client:
@@ -30,14 +32,15 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         work = restore.Restore(client, documents, dry_run=check_mode)
         work.run()
     rollouts = [{**each, "config_backup": params["path"] if each["config_map"] else ""} for each in work.rollouts]
-    return {**result, "changed": bool(work.actions), "actions": work.actions, "rollouts": rollouts}
+    changed = {"changed": bool(work.actions), "actions": work.actions, "diff": work.diff}
+    return {**result, **changed, "rollouts": rollouts}
 
 
 def _present(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """A backup that is there is never written over: it holds what was before the first change."""
     path = params["path"]
     if directory.exists(path):
-        return {"changed": False, "actions": [], "rollouts": [], **_content(*directory.read(path))}
+        return {**_UNCHANGED, **_content(*directory.read(path))}
     directory.check_writable(path)
     documents: dict[str, Any] = {}
     about: dict[str, Any] = {"cluster": "", "cluster_wide": bool(params["daemonsets"])}
@@ -56,6 +59,7 @@ def _present(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     return {
         "changed": True,
         "actions": [f"back up {len(documents)} documents to {path}"],
+        "diff": {"before": {}, "after": {path: sorted(documents)}},
         "rollouts": [],
         **_content(listed, documents),
     }

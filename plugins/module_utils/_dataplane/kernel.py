@@ -5,7 +5,8 @@
 
 Private to podnet.cni: may change in any release.
 
-Links and addresses are few and go through pyroute2; what there is one of per peer goes through `rtnetlink`.
+Links and addresses are few and are changed through pyroute2; everything is read, and what there is one of per peer is
+set, through C(rtnetlink), so that a run which changes no link does without importing it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import importlib
+import importlib.util
 import os
 import re
 import socket
@@ -20,7 +22,7 @@ import struct
 from functools import partial
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane import rtnetlink, wireguard_device
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import link_message, rtnetlink, wireguard_device
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     AF_INET,
     AF_INET6,
@@ -47,7 +49,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 PYROUTE2_OLDEST = (0, 7, 2)
 CAP_NET_ADMIN = 12
 RT_SCOPE_UNIVERSE = 0
-IFF_UP = 1
 FAILURES_SHOWN = 5
 # include/uapi/linux/sockios.h of Linux, and the 40 octets of struct ifreq: a name and, here, an int.
 _SIOCGIFMTU = 0x8921
@@ -73,20 +74,28 @@ def check_capable(host: str) -> None:
         )
 
 
+_REMEDY = "install pyroute2 0.7.2 or newer for the interpreter of this host (Debian: python3-pyroute2)"
+
+
+def check_library(host: str) -> None:
+    """Raise MissingError unless pyroute2 is installed. It is not imported, which is the dearest part of a run."""
+    if importlib.util.find_spec("pyroute2") is None:
+        raise MissingError(f"host {host}: the Python library pyroute2 is missing; {_REMEDY}")
+
+
 def load_pyroute2(host: str) -> Any:
     """The pyroute2 package.
 
     Raises MissingError, naming the host and the remedy, when it is not there, InputError when it is too old.
     """
-    remedy = "install pyroute2 0.7.2 or newer for the interpreter of this host (Debian: python3-pyroute2)"
     try:
         pyroute2 = importlib.import_module("pyroute2")
     except ImportError as error:
-        raise MissingError(f"host {host}: the Python library pyroute2 is missing ({error}); {remedy}") from error
+        raise MissingError(f"host {host}: the Python library pyroute2 is missing ({error}); {_REMEDY}") from error
     version = getattr(pyroute2, "__version__", "") or "unknown"
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:3])
     if numbers and numbers < PYROUTE2_OLDEST:
-        raise InputError(f"host {host}: the Python library pyroute2 is version {version}, which is too old; {remedy}")
+        raise InputError(f"host {host}: the Python library pyroute2 is version {version}, which is too old; {_REMEDY}")
     return pyroute2
 
 
@@ -97,33 +106,42 @@ def host_address_texts() -> list[str]:
 
 
 class Kernel:
-    """This host's kernel; a context manager. `host` is the name that errors give it.
+    """This host's kernel; a context manager. C(host) is the name that errors give it."""
 
-    With `check`, nothing will be applied, and a host without pyroute2 is looked at as far as that goes: no link of
-    flannel's is seen. `missing` then says so.
-    """
-
-    def __init__(self, host: str, check: bool = False) -> None:
+    def __init__(self, host: str) -> None:
         self.host = host
-        self.missing = ""
-        self._pyroute2: Any = None
-        self._links: Any = None
-        try:
-            self._pyroute2 = load_pyroute2(host)
-            self._links = self._pyroute2.IPRoute()
-        except MissingError as error:
-            if not check:
-                raise
-            self.missing = str(error)
+        self._library: Any = None
+        self._socket: Any = None
         self._bulk = rtnetlink.Connection(host)
+
+    def _load(self) -> Any:
+        """The library, imported when it is needed first. Raises as load_pyroute2 does."""
+        if self._library is None:
+            self._library = load_pyroute2(self.host)
+        return self._library
+
+    @property
+    def _pyroute2(self) -> Any:
+        return self._load()
+
+    @property
+    def _links(self) -> Any:
+        if self._socket is None:
+            self._socket = self._pyroute2.IPRoute()
+        return self._socket
+
+    def make_ready(self, plan: Plan) -> None:
+        """Load what carrying out the plan takes, before anything is changed. Raises as load_pyroute2 does."""
+        if plan.touches_links():
+            self._load()
 
     def __enter__(self) -> Kernel:
         return self
 
     def __exit__(self, *_exc: object) -> None:
         self._bulk.__exit__()
-        if self._links is not None:
-            self._links.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def host_addresses(self) -> list[HostAddress]:
         """All addresses of this host."""
@@ -134,7 +152,7 @@ class Kernel:
         ]
 
     def underlay(self, public_ips: Sequence[bytes], interface: str | None) -> Underlay:
-        """The link under the overlay; see `underlay.choose`. Without a public IP it is the default route's link."""
+        """The link under the overlay; see C(underlay.choose). Without a public IP it is the default route's link."""
         addresses = self.host_addresses()
         links = {name: index for index, name in _names().items()}
         name = choose(self.host, public_ips, links, addresses, interface) or self._default_link()
@@ -162,9 +180,9 @@ class Kernel:
         """Raise InputError when the kernel cannot make links of this kind. Nothing is made.
 
         A name with a slash is refused for its own sake (EINVAL), but not before the kind has been looked up, which
-        also loads its module.
+        also loads its module. A link of that kind is proof enough.
         """
-        if self.missing:
+        if any(seen.link.kind == kind for seen in self._observe_links(_names()).values()):
             return
         try:
             self._links.link("add", ifname="podnet/cni", kind=kind)
@@ -182,20 +200,22 @@ class Kernel:
         }
 
     def observe(self, wanted: DataPlane) -> Observed:
-        """What the kernel holds of flannel's links, and the routes inside the wanted networks on any link."""
+        """What the kernel holds of flannel's links, and on any link the routes inside the wanted or former networks."""
         names = _names()
         observed = Observed(links=self._observe_links(names))
         for seen in self._bulk.addresses():
             name = names.get(seen.ifindex, "")
             if name in observed.links and seen.scope == RT_SCOPE_UNIVERSE:
                 observed.addresses.append(Address(name, seen.address, seen.prefixlen))
-        for network in wanted.networks:
-            family = AF_INET if len(network.address) == 4 else AF_INET6
+        former = {destination for destination, _length, _gateway, _link in wanted.former.routes}
 
-            def inside(destination: bytes, _length: int, network: Any = network) -> bool:
-                return contains(network, destination)
+        def inside(destination: bytes, _length: int) -> bool:
+            return destination in former or any(contains(network, destination) for network in wanted.networks)
 
-            observed.routes += self._bulk.routes(family, names, inside)
+        sizes = {len(network.address) for network in wanted.networks} | {len(each) for each in former}
+        for family, size in ((AF_INET, 4), (AF_INET6, 16)):
+            if size in sizes:
+                observed.routes += self._bulk.routes(family, names, inside)
         indexes = {link.name: observed.links[link.name].ifindex for link in wanted.links if link.name in observed.links}
         for link in wanted.links:
             if link.name not in indexes:
@@ -218,24 +238,18 @@ class Kernel:
 
     def _observe_links(self, names: Mapping[int, str]) -> dict[str, ObservedLink]:
         found: dict[str, ObservedLink] = {}
-        if self.missing:
-            return found
         for index, name in names.items():
-            message = self._get_link(index) if _LINK_NAME.match(name) else None
-            if message is not None:
-                found[name] = _read_link(message, names)
+            seen = self._get_link(index, names) if _LINK_NAME.match(name) else None
+            if seen is not None:
+                found[name] = seen._replace(accepts_ra=_accepts_ra(name))
         return found
 
-    def _get_link(self, index: int) -> Any:
-        try:
-            return self._links.link("get", index=index)[0]
-        except self._pyroute2.NetlinkError as error:
-            if error.code != errno.ENODEV:
-                raise
-            return None
+    def _get_link(self, index: int, names: Mapping[int, str]) -> ObservedLink | None:
+        message = self._bulk.link(index)
+        return link_message.read(*message, names) if message is not None else None
 
     def apply(self, plan: Plan, wanted: DataPlane, warn: Callable[[str], None], private_key: bytes = b"") -> None:
-        """Carry out the plan; `warn` is told what could not be done although the overlay works without it.
+        """Carry out the plan; C(warn) is told what could not be done although the overlay works without it.
 
         Raises RefusedError, naming the entries and the kernel's reasons, when some failed but all were tried, and
         PodnetError at once for a link or an address: without it nothing else works.
@@ -254,7 +268,9 @@ class Kernel:
             if change.what != "up":
                 self._change(change, warn)
         self._apply_addresses(plan)
-        refused = wireguard_device.apply(self._pyroute2, self.host, plan, wanted.preshared_key, private_key)
+        refused = []
+        if plan.set_wireguard or plan.remove_peers or plan.set_peers:
+            refused = wireguard_device.apply(self._pyroute2, self.host, plan, wanted.preshared_key, private_key)
         self._bring_up([*plan.create_links, *[c.link for c in plan.change_links if c.what == "up"]])
         try:
             refused += self._apply_entries(plan)
@@ -315,13 +331,19 @@ class Kernel:
             self._try_link("set up", link.name, partial(self._set, link.name, state="up"))
 
     def _apply_addresses(self, plan: Plan) -> None:
-        for verb, word, addresses in (("del", "remove", plan.remove_addresses), ("add", "add", plan.add_addresses)):
-            for address in addresses:
-                self._try_link(
-                    f"{word} address {to_text(address.address)}/{address.prefixlen} of",
-                    address.link,
-                    partial(self._change_address, verb, address),
-                )
+        """New ones first: with its last address a link loses all of its IPv4 routes and neighbours."""
+        moves = [step for address in plan.move_addresses for step in (("del", address), ("add", address))]
+        adds = [("add", address) for address in plan.add_addresses]
+        for verb, address in [*adds, *[("del", address) for address in plan.remove_addresses], *moves]:
+            self._try_link(
+                f"{'add' if verb == 'add' else 'remove'} address {to_text(address.address)}/{address.prefixlen} of",
+                address.link,
+                partial(self._change_address, verb, address),
+            )
+
+    def move_addresses(self, plan: Plan) -> None:
+        """Carry out the plan's addresses, on whatever links. Raises PodnetError for one that the kernel refuses."""
+        self._apply_addresses(plan)
 
     def _change_address(self, verb: str, address: Address) -> None:
         text = to_text(address.address)
@@ -370,11 +392,11 @@ class Kernel:
         for link in wanted.links:
             if not link.mac:
                 continue
-            message = self._get_link(_index(link.name))
-            found = message.get_attr("IFLA_ADDRESS") if message is not None else None
-            if found != mac_text(link.mac):
+            seen = self._get_link(_index(link.name), {})
+            found = seen.link.mac if seen is not None else b""
+            if found != link.mac:
                 raise PodnetError(
-                    f"host {self.host}: link {link.name} was given MAC {mac_text(link.mac)} but has {found}; "
+                    f"host {self.host}: link {link.name} was given MAC {mac_text(link.mac)} but has {mac_text(found)}; "
                     "something rewrites it, as systemd-udevd does unless a .link file for flannel* says "
                     "MACAddressPolicy=none"
                 )
@@ -427,39 +449,3 @@ def _accepts_ra(name: str) -> bool:
             return setting.read().strip() != "0"
     except OSError:
         return False
-
-
-def _read_link(message: Any, names: Mapping[int, str]) -> ObservedLink:
-    name = message.get_attr("IFLA_IFNAME")
-    information = message.get_attr("IFLA_LINKINFO")
-    kind = (information.get_attr("IFLA_INFO_KIND") if information is not None else "") or ""
-    data = information.get_attr("IFLA_INFO_DATA") if information is not None else None
-    link = Link(
-        name,
-        kind,
-        message.get_attr("IFLA_MTU") or 0,
-        bytes.fromhex((message.get_attr("IFLA_ADDRESS") or "").replace(":", "")) if kind == "vxlan" else b"",
-    )
-    strange = ""
-    if kind == "vxlan" and data is not None:
-        link = link._replace(
-            underlay=names.get(data.get_attr("IFLA_VXLAN_LINK") or 0, ""),
-            local=_packed(data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6")),
-            vni=data.get_attr("IFLA_VXLAN_ID") or 0,
-            port=data.get_attr("IFLA_VXLAN_PORT") or 0,
-            learning=bool(data.get_attr("IFLA_VXLAN_LEARNING")),
-            gbp=bool(data.get_attr("IFLA_VXLAN_GBP")),
-        )
-        if data.get_attr("IFLA_VXLAN_L2MISS"):
-            strange = "l2miss is on"
-    elif kind == "ipip" and data is not None:
-        link = link._replace(local=_packed(data.get_attr("IFLA_IPIP_LOCAL")))
-        if any(_packed(data.get_attr("IFLA_IPIP_REMOTE"))):
-            strange = "it has a remote address"
-    return ObservedLink(link, message["index"], bool(message["flags"] & IFF_UP), _accepts_ra(name), strange)
-
-
-def _packed(text: str | None) -> bytes:
-    if not text:
-        return b""
-    return socket.inet_pton(AF_INET6 if ":" in text else AF_INET, text)

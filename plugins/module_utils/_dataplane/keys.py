@@ -15,9 +15,9 @@ import base64
 import binascii
 import os
 
-from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import x25519
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 
 FILE_MODE = 0o400
 
@@ -27,7 +27,7 @@ def read(path: str, host: str) -> bytes:
 
     Raises InputError, without the content, for a file that holds no key.
     """
-    text = _atomic_file.observe(path).text
+    text = atomic_file.observe(path).text
     if text is None:
         return b""
     try:
@@ -49,9 +49,9 @@ def generate() -> bytes:
 
 def write(path: str, key: bytes) -> None:
     """Keep the private key in the file, readable by root alone."""
-    _atomic_file.write(path, base64.b64encode(key).decode("ascii"), mode=FILE_MODE)
+    atomic_file.write(path, base64.b64encode(key).decode("ascii"), mode=FILE_MODE)
 
 
 def public_text(private_key: bytes) -> str:
-    """The public key as `wg` and leases write it."""
+    """The public key as C(wg) and leases write it."""
     return base64.b64encode(x25519.public_key(private_key)).decode("ascii")

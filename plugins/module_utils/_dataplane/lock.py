@@ -24,7 +24,7 @@ _CREDENTIALS = struct.Struct("=iII")
 
 
 class Lock:
-    """A context manager that holds the lock; waits up to `timeout` seconds for it.
+    """A context manager that holds the lock; waits up to C(timeout) seconds for it.
 
     Raises ConflictError, naming the host and the process that holds the lock, when that time is over.
     """

@@ -32,8 +32,8 @@ IPV6_DEFAULT_METRIC = 1024
 class Link(NamedTuple):
     """A link of the overlay. Fields that the kind does not know keep their empty value.
 
-    `underlay` is the name of the link that carries the encapsulated packets, `local` the packed source
-    address of those packets, `port` the UDP port (0 is the kernel's default), `mac` is empty for links without
+    C(underlay) is the name of the link that carries the encapsulated packets, C(local) the packed source
+    address of those packets, C(port) the UDP port (0 is the kernel's default), C(mac) is empty for links without
     one.
     """
 
@@ -58,7 +58,7 @@ class Address(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A unicast route of the main table, protocol boot. `gateway` is empty for a route without one."""
+    """A unicast route of the main table, protocol boot. C(gateway) is empty for a route without one."""
 
     destination: bytes
     prefixlen: int
@@ -79,7 +79,7 @@ class Neighbour(NamedTuple):
 
 
 class FdbEntry(NamedTuple):
-    """A permanent `self` entry of a vxlan link's forwarding database: frames to `mac` go to `destination`."""
+    """A permanent C(self) entry of a vxlan link's forwarding database: frames to C(mac) go to C(destination)."""
 
     link: str
     mac: bytes
@@ -87,14 +87,14 @@ class FdbEntry(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """An address range; `address` is packed, host bits are zero."""
+    """An address range; C(address) is packed, host bits are zero."""
 
     address: bytes
     length: int
 
 
 class WireguardPeer(NamedTuple):
-    """A peer of a wireguard link. Keys are 32 raw bytes; `keepalive` is in seconds, 0 is off."""
+    """A peer of a wireguard link. Keys are 32 raw bytes; C(keepalive) is in seconds, 0 is off."""
 
     link: str
     public_key: bytes
@@ -105,15 +105,32 @@ class WireguardPeer(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Former:
+    """What an earlier run put into the kernel for a network that may have been another, and this run does not want.
+
+    C(routes) are (destination, prefix length, gateway, link), C(neighbours) (link, address).
+    """
+
+    links: frozenset[str] = frozenset()
+    addresses: frozenset[Address] = frozenset()
+    routes: frozenset[tuple[bytes, int, bytes, str]] = frozenset()
+    neighbours: frozenset[tuple[str, bytes]] = frozenset()
+
+
+NO_FORMER = Former()
+
+
+@dataclass(frozen=True)
 class DataPlane:
     """Everything that one node's kernel should hold for the overlay.
 
-    `networks` are the overlay's ranges, one per enabled family: outside of them nothing is ever programmed
-    or removed. `mtu` is what pods get (FLANNEL_MTU), which is not always the MTU of a link. `link_names` are
+    C(networks) are the overlay's ranges, one per enabled family: outside of them nothing is ever programmed
+    or removed. C(mtu) is what pods get (FLANNEL_MTU), which is not always the MTU of a link. C(link_names) are
     the names that belong to this configuration even when the link is not wanted now (a family that was
-    switched off). `wireguard_public_key` is this node's own. `own_subnets` are those of its lease, and `route_links`
+    switched off). C(wireguard_public_key) is this node's own. C(own_subnets) are those of its lease, C(subnet_lengths)
+    the prefix lengths of nodes' subnets, each after the octets of its family's addresses, and C(route_links)
     the links over which peers are routed without a device of ours: the underlay, and with DirectRouting whatever
-    leads to a peer; None when they are not known.
+    leads to a peer; None when they are not known. C(former) is what goes although it lies outside of the networks.
     """
 
     backend: str
@@ -129,7 +146,9 @@ class DataPlane:
     preshared_key: bytes | None = field(default=None, repr=False)
     link_names: tuple[str, ...] = ()
     own_subnets: tuple[Prefix, ...] = ()
+    subnet_lengths: frozenset[tuple[int, int]] = frozenset()
     route_links: frozenset[str] | None = None
+    former: Former = NO_FORMER
 
     def with_links(self, links: Sequence[Link], addresses: Sequence[Address]) -> DataPlane:
         """The same data plane with these links and addresses; the lists are shared with this one."""
@@ -160,7 +179,7 @@ def contains(prefix: Prefix, address: bytes) -> bool:
 
 
 def route_text(route: Route) -> str:
-    """The route as `ip route` takes it, without the verb."""
+    """The route as C(ip route) takes it, without the verb."""
     words = [f"{to_text(route.destination)}/{route.prefixlen}"]
     if route.gateway:
         words.append(f"via {to_text(route.gateway)}")
@@ -177,22 +196,22 @@ def route_text(route: Route) -> str:
 
 
 def neighbour_text(neighbour: Neighbour) -> str:
-    """The neighbour as `ip neigh` takes it, without the verb."""
+    """The neighbour as C(ip neigh) takes it, without the verb."""
     return f"{to_text(neighbour.address)} lladdr {mac_text(neighbour.mac)} dev {neighbour.link} nud permanent"
 
 
 def fdb_text(entry: FdbEntry) -> str:
-    """The forwarding entry as `bridge fdb` takes it, without the verb."""
+    """The forwarding entry as C(bridge fdb) takes it, without the verb."""
     return f"{mac_text(entry.mac)} dev {entry.link} dst {to_text(entry.destination)} self permanent"
 
 
 def address_text(address: Address) -> str:
-    """The address as `ip address` takes it, without the verb."""
+    """The address as C(ip address) takes it, without the verb."""
     return f"{to_text(address.address)}/{address.prefixlen} dev {address.link}"
 
 
 def link_text(link: Link) -> str:
-    """The link as `ip link` takes it, without the verb: `<name> address .. mtu .. type <kind> ..`."""
+    """The link as C(ip link) takes it, without the verb: C(<name> address .. mtu .. type <kind> ..)."""
     words = [link.name]
     if link.mac:
         words.append(f"address {mac_text(link.mac)}")
@@ -214,7 +233,7 @@ def link_text(link: Link) -> str:
 
 
 def peer_text(peer: WireguardPeer) -> str:
-    """The wireguard peer as `wg` names its parts."""
+    """The wireguard peer as C(wg) names its parts."""
     allowed = ",".join(f"{to_text(prefix.address)}/{prefix.length}" for prefix in peer.allowed_ips)
     host = to_text(peer.endpoint) if peer.endpoint else "(none)"
     return (

@@ -24,7 +24,7 @@ NUD_PERMANENT = 0x80
 
 
 class ObservedLink(NamedTuple):
-    """A link as the kernel holds it; `strange` says what about it no overlay link has (l2miss, a remote), or ""."""
+    """A link as the kernel holds it; C(strange) says what about it no overlay link has (l2miss, a remote), or ""."""
 
     link: Link
     ifindex: int
@@ -36,7 +36,7 @@ class ObservedLink(NamedTuple):
 class ObservedRoute(NamedTuple):
     """A unicast route of the main table as the kernel holds it.
 
-    `exact` is false when it carries something that a Route cannot say: a preferred source, metrics like an MTU, or
+    C(exact) is false when it carries something that a Route cannot say: a preferred source, metrics like an MTU, or
     several next hops. Of those of an IPv4 route the first stands for it, of IPv6 each is a route, as for deletion.
     """
 
@@ -46,7 +46,7 @@ class ObservedRoute(NamedTuple):
 
 
 class ObservedNeighbour(NamedTuple):
-    """A neighbour or FDB entry as the kernel holds it; `plain` is false for an entry with its own port or VNI."""
+    """A neighbour or FDB entry as the kernel holds it; C(plain) is false for an entry with its own port or VNI."""
 
     mac: bytes
     address: bytes
@@ -57,7 +57,7 @@ class ObservedNeighbour(NamedTuple):
 class WireguardState(NamedTuple):
     """What a wireguard device holds: its public key, its port and its peers.
 
-    `wrong_psk` are the keys of peers whose preshared key is not ours, `in_session` those of peers that answered
+    C(wrong_psk) are the keys of peers whose preshared key is not ours, C(in_session) those of peers that answered
     lately: their endpoint is where they answered from.
     """
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import socket
 from bisect import bisect_left, insort
-from typing import Any, Callable, Mapping, NamedTuple, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence, Union
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     Prefix,
@@ -20,14 +21,92 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     to_text,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._vtep import parse_mac
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import go_json
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.vtep import read_data
 
 Label = Callable[[], str]
 
 _MAPPED = bytes(10) + b"\xff\xff"
 _NAMES_SHOWN = 5
+
+
+class Packed(NamedTuple):
+    """A lease with packed addresses, b"" and None for what it has not.
+
+    A node of a large network reads thousands, and an object for each address costs more than the rest of the work.
+    """
+
+    name: str
+    subnet: Prefix | None
+    ipv6_subnet: Prefix | None
+    public_ip: bytes
+    public_ipv6: bytes
+    backend_type: str
+    backend_data: Any
+    backend_v6_data: Any
+
+
+AnyLease = Union[Lease, Packed]
+
+
+def pack(lease: AnyLease) -> Packed:
+    """The lease with packed addresses."""
+    if isinstance(lease, Packed):
+        return lease
+    subnets = [
+        Prefix(subnet.network_address.packed, subnet.prefixlen) if subnet is not None else None
+        for subnet in (lease.subnet, lease.ipv6_subnet)
+    ]
+    return Packed(
+        lease.name,
+        subnets[0],
+        subnets[1],
+        lease.public_ip.packed if lease.public_ip is not None else b"",
+        lease.public_ipv6.packed if lease.public_ipv6 is not None else b"",
+        lease.backend_type,
+        lease.backend_data,
+        lease.backend_v6_data,
+    )
+
+
+def read(data: Mapping[str, Any], where: str) -> Packed:
+    """The lease in C(data), as from_dict of the lease's codec reads it, and with its errors."""
+    try:
+        return Packed(
+            data.get("name") or "",
+            _quick_prefix(data.get("subnet"), socket.AF_INET, 32),
+            _quick_prefix(data.get("ipv6_subnet"), socket.AF_INET6, 128),
+            _quick_address(data.get("public_ip"), socket.AF_INET),
+            _quick_address(data.get("public_ipv6"), socket.AF_INET6),
+            data.get("backend_type") or "",
+            data.get("backend_data") or None,
+            data.get("backend_v6_data") or None,
+        )
+    except (ValueError, TypeError, OSError, AttributeError):
+        # Anything but the usual spelling is a matter of the codec, which knows Go's rules and the words for errors.
+        return pack(from_dict(data, where))
+
+
+def _quick_address(text: Any, family: int) -> bytes:
+    if text in (None, ""):
+        return b""
+    packed = socket.inet_pton(family, text)
+    if packed[:12] == _MAPPED:
+        raise ValueError(text)
+    return packed
+
+
+def _quick_prefix(text: Any, family: int, bits: int) -> Prefix | None:
+    if text in (None, ""):
+        return None
+    address, _slash, digits = text.partition("/")
+    packed, length = _quick_address(address or "none", family), int(digits)
+    hosts = bits - length
+    if str(length) != digits or hosts < 0 or int.from_bytes(packed, "big") & ((1 << hosts) - 1):
+        raise ValueError(text)
+    return Prefix(packed, length)
 
 
 class Side(NamedTuple):
@@ -72,13 +151,13 @@ def networks_of(config: NetworkConfig) -> dict[int, Prefix]:
 
 def read_own(config: NetworkConfig, lease: Lease) -> Node:
     """The node that this data plane belongs to. Raises InputError for a lease that does not fit the config."""
-    label = f"lease ({lease.name or lease.public_ip or lease.public_ipv6}, {lease.subnet or lease.ipv6_subnet})"
+    label = f"lease ({_who(pack(lease))})"
     if lease.backend_type != config.backend.type:
         raise InputError(
             f"{label}: its backend is {lease.backend_type!r} but the network's is {config.backend.type!r}; "
             "run flannel_lease for this node again"
         )
-    node = _read_node(config, networks_of(config), lease, lambda: label)
+    node = _read_node(config, networks_of(config), pack(lease), lambda: label)
     for family, side in ((4, node.ipv4), (6, node.ipv6)):
         if family in networks_of(config) and side is None:
             raise InputError(
@@ -91,19 +170,19 @@ def read_own(config: NetworkConfig, lease: Lease) -> Node:
 def read_peers(
     config: NetworkConfig,
     own: Node,
-    leases: Sequence[Lease],
-    foreign: Sequence[Lease] = (),
+    leases: Sequence[AnyLease],
+    foreign: Sequence[AnyLease] = (),
     where: str = "foreign_peers",
 ) -> Checked:
-    """The peers in `leases` and in `foreign`, which must not hold this node's own lease.
+    """The peers in C(leases) and in C(foreign), which must not hold this node's own lease.
 
     Peers of another backend are passed over with a warning, as flanneld does. Raises InputError, naming the peer
-    by its place, for one of `leases` that must never reach the kernel: a subnet outside the network, one that is
+    by its place, for one of C(leases) that must never reach the kernel: a subnet outside the network, one that is
     given twice or overlaps another, the node itself, an address or a MAC that is not unicast, a MAC that two
     public IPs share, a wireguard key that two nodes share.
 
-    One of `foreign`, which somebody else wrote, is passed over for such a thing with a warning that names it by its
-    place in `where`, so that it costs this node no other peer. (flanneld skips one without a MAC, which Windows
+    One of C(foreign), which somebody else wrote, is passed over for such a thing with a warning that names it by its
+    place in C(where), so that it costs this node no other peer. (flanneld skips one without a MAC, which Windows
     nodes publish while they start: flannel v0.28.9 pkg/backend/vxlan/vxlan_network.go.)
     """
     networks = networks_of(config)
@@ -113,9 +192,10 @@ def read_peers(
     unusable: list[str] = []
     claims = (_Claims(own.ipv4), _Claims(own.ipv6))
     for strict, place_of, items in ((True, "peers", leases), (False, where, foreign)):
-        for place, lease in enumerate(items):
+        for place, item in enumerate(items):
+            lease = pack(item)
             if lease.backend_type != backend:
-                ignored.append(f"{lease.name or lease.public_ip or lease.public_ipv6} ({lease.backend_type or 'none'})")
+                ignored.append(f"{_owner(lease)} ({lease.backend_type or 'none'})")
                 continue
             label = _labeller(place_of, place, lease)
             try:
@@ -132,20 +212,37 @@ def read_peers(
         warnings.append(f"{len(ignored)} peers are ignored because their backend is not {backend}: {_some(ignored)}")
     if unusable:
         warnings.append(f"{len(unusable)} foreign peers are passed over: {_some(unusable, '. ')}")
+    # In one order, whoever lists the leases: the files for the boot are compared as texts.
+    peers.sort(key=_place)
     return Checked(peers, warnings)
+
+
+def _place(node: Node) -> list[Prefix]:
+    return [Prefix(b"", 0) if side is None else side.subnet for side in (node.ipv4, node.ipv6)]
 
 
 def _some(texts: Sequence[str], separator: str = ", ") -> str:
     return separator.join(texts[:_NAMES_SHOWN]) + (f"{separator}..." if len(texts) > _NAMES_SHOWN else "")
 
 
-def _labeller(where: str, place: int, lease: Lease) -> Label:
-    return lambda: (
-        f"{where}[{place}] ({lease.name or lease.public_ip or lease.public_ipv6}, {lease.subnet or lease.ipv6_subnet})"
-    )
+def _labeller(where: str, place: int, lease: Packed) -> Label:
+    return lambda: f"{where}[{place}] ({_who(lease)})"
 
 
-def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Lease, label: Label) -> Node:
+def _owner(lease: Packed) -> str:
+    return lease.name or next((to_text(one) for one in (lease.public_ip, lease.public_ipv6) if one), "None")
+
+
+def _who(lease: Packed) -> str:
+    subnet = lease.subnet or lease.ipv6_subnet
+    return f"{_owner(lease)}, {_prefix_text(subnet) if subnet is not None else None}"
+
+
+def _prefix_text(prefix: Prefix) -> str:
+    return f"{to_text(prefix.address)}/{prefix.length}"
+
+
+def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Packed, label: Label) -> Node:
     ipv4 = ipv6 = None
     if 4 in networks and lease.subnet is not None:
         ipv4 = _read_side(config.backend.type, networks[4], (lease.subnet, lease.public_ip, lease.backend_data), label)
@@ -160,25 +257,25 @@ def _read_node(config: NetworkConfig, networks: Mapping[int, Prefix], lease: Lea
     return Node(lease.name, ipv4, ipv6)
 
 
-def _read_side(backend: str, network: Prefix, half: tuple[Any, Any, Any], label: Label) -> Side:
-    subnet, public_ip, data = half
-    prefix = Prefix(subnet.network_address.packed, subnet.prefixlen)
+def _read_side(backend: str, network: Prefix, half: tuple[Prefix, bytes, Any], label: Label) -> Side:
+    prefix, packed, data = half
     family = 4 if len(prefix.address) == 4 else 6
     if prefix.address[:12] == _MAPPED:
-        raise InputError(f"{label()}: {subnet} is an IPv4-mapped IPv6 subnet; write the IPv4 subnet itself")
+        raise InputError(
+            f"{label()}: {_prefix_text(prefix)} is an IPv4-mapped IPv6 subnet; write the IPv4 subnet itself"
+        )
     if prefix.length <= network.length or not contains(network, prefix.address):
         raise InputError(
-            f"{label()}: {subnet} is no subnet of the network {to_text(network.address)}/{network.length}; "
+            f"{label()}: {_prefix_text(prefix)} is not a subnet of the network {_prefix_text(network)}; "
             "release this lease or correct the network config"
         )
     if backend == "alloc":
-        return Side(prefix, public_ip.packed if public_ip is not None else b"")
-    if public_ip is None:
+        return Side(prefix, packed)
+    if not packed:
         raise InputError(f"{label()}: it has no public IPv{family} address, which its IPv{family} subnet needs")
-    packed: bytes = public_ip.packed
     problem = _address_problem(packed) or (contains(network, packed) and "lies inside the overlay's own network")
     if problem:
-        raise InputError(f"{label()}: public IP {public_ip} {problem}; write the node's address on the underlay")
+        raise InputError(f"{label()}: public IP {to_text(packed)} {problem}; write the node's address on the underlay")
     if backend == "vxlan":
         return Side(prefix, packed, _read_mac(data, family, label))
     if backend == "wireguard":
@@ -189,38 +286,35 @@ def _read_side(backend: str, network: Prefix, half: tuple[Any, Any, Any], label:
 
 def _address_problem(packed: bytes) -> str:
     if len(packed) == 16:
-        mapped, multicast, hostless = packed[:12] == _MAPPED, packed[0] == 0xFF, packed[:15] == bytes(15)
+        mapped, multicast, hostless = packed[:12] == _MAPPED, packed[0] == 0xFF, packed[:12] == bytes(12)
     else:
         mapped, multicast, hostless = False, packed[0] >= 224, packed[0] in (0, 127)
     if mapped:
         return "is an IPv4-mapped IPv6 address"
     if multicast:
         return "is a multicast or reserved address"
-    return "is no address of a host on a network" if hostless else ""
+    return "is not an address of a host on a network" if hostless else ""
 
 
 def _read_mac(data: Any, family: int, label: Label) -> bytes:
     member = "backend_data" if family == 4 else "backend_v6_data"
-    text = data.get("VtepMAC") if isinstance(data, Mapping) else None
-    if not text:
-        raise InputError(f"{label()}: {member} has no VtepMAC; run flannel_lease for that node again")
     try:
-        return parse_mac(text, f"{member} VtepMAC")
+        return read_data(data, member)
     except InputError as error:
         raise InputError(f"{label()}: {error}") from error
 
 
 def _read_key(data: Any, family: int, label: Label) -> tuple[bytes, int]:
     member = "backend_data" if family == 4 else "backend_v6_data"
-    if not isinstance(data, Mapping) or not data.get("PublicKey"):
+    text, port = go_json.member(data, "PublicKey"), go_json.member(data, "Port") or 0
+    if not text:
         raise InputError(f"{label()}: {member} has no PublicKey; publish the key that flannel_dataplane_info returns")
-    text, port = data["PublicKey"], data.get("Port") or 0
     try:
         key = base64.b64decode(text, validate=True)
     except (TypeError, ValueError, binascii.Error):
         key = b""
     if len(key) != 32:
-        raise InputError(f"{label()}: {member} PublicKey {text!r} is no wireguard key (32 octets in base64)")
+        raise InputError(f"{label()}: {member} PublicKey {text!r} is not a wireguard key (32 octets in base64)")
     if not isinstance(port, int) or not 0 <= port <= 65535:
         raise InputError(f"{label()}: {member} Port {port!r} must be a number from 0 to 65535")
     return key, port
@@ -250,7 +344,7 @@ class _Claims:
             end, prefix, holder = self._holders[start]
             if start <= last and first <= end:
                 verb = "is given twice: it is also that of" if prefix == half.subnet else "overlaps that of"
-                text = f"{to_text(half.subnet.address)}/{half.subnet.length}"
+                text = _prefix_text(half.subnet)
                 raise InputError(f"{label()}: subnet {text} {verb} {holder()}; release one of the two leases")
         key_owner = self._keys.get(half.public_key)
         if key_owner is not None:
@@ -258,7 +352,7 @@ class _Claims:
             text = base64.b64encode(half.public_key).decode()
             raise InputError(
                 f"{label()}: wireguard public key {text} is also that of {key_owner()}; release one of the two leases, "
-                "or give one node a new key: remove its key file and run flannel_dataplane with state=prepared"
+                "or give one node a new key: remove its key file and run flannel_dataplane_prepare"
             )
         public_ip, owner = self._macs.get(half.mac, (half.public_ip, label))
         if public_ip != half.public_ip:
@@ -268,7 +362,7 @@ class _Claims:
             )
 
     def add(self, half: Side, label: Label) -> None:
-        """Keep a half that `check` had nothing against."""
+        """Keep a half that C(check) had nothing against."""
         first, last = _span(half.subnet)
         insort(self._starts, first)
         self._holders[first] = (last, half.subnet, label)

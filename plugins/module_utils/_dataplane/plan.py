@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Callable, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
+    IPV6_DEFAULT_METRIC,
     PROTOCOL_BOOT,
     PROTOCOL_KERNEL,
     Address,
@@ -47,12 +48,12 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import Conflict
 
 PROTOCOL_RA = 9
 LISTED_PER_KIND = 200
-# Kinds of links that flanneld makes under its own names; a link of another kind with such a name is a stranger's.
+# Kinds of links that flanneld makes under its own names; a link of another kind belongs to something else.
 OWN_KINDS = ("vxlan", "ipip", "wireguard", "tun")
 
 
 class LinkChange(NamedTuple):
-    """A property of an existing link that is set in place: `what` is mtu, learning, address, up or accept_ra."""
+    """A property of an existing link that is set in place: C(what) is mtu, learning, address, up or accept_ra."""
 
     link: Link
     what: str
@@ -60,15 +61,36 @@ class LinkChange(NamedTuple):
     after: str
 
 
+class Operation(NamedTuple):
+    """One step of a plan as data: C(action) is add, change, configure, remove or set, C(kind) the kind of object.
+
+    C(attribute) is LinkChange.what of a change of a link, otherwise empty; C(text) says it in words.
+    """
+
+    action: str
+    kind: str
+    attribute: str
+    text: str
+
+
+# Members of a plan that are not operations.
+_NOTES = ("replaced", "foreign_routes", "why")
+
+
 @dataclass
 class Plan:
-    """Operations in the order in which they are carried out; an empty plan is false."""
+    """Operations; an empty plan is false.
+
+    C(move_addresses) are to come behind the wanted ones of their link. C(foreign_routes) lead into the network and
+    stay: flanneld would never make them.
+    """
 
     remove_links: list[Link] = field(default_factory=list)
     create_links: list[Link] = field(default_factory=list)
     change_links: list[LinkChange] = field(default_factory=list)
     remove_addresses: list[Address] = field(default_factory=list)
     add_addresses: list[Address] = field(default_factory=list)
+    move_addresses: list[Address] = field(default_factory=list)
     set_wireguard: list[Link] = field(default_factory=list)
     remove_peers: list[WireguardPeer] = field(default_factory=list)
     set_peers: list[WireguardPeer] = field(default_factory=list)
@@ -79,10 +101,17 @@ class Plan:
     set_neighbours: list[Neighbour] = field(default_factory=list)
     set_routes: list[Route] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    foreign_routes: list[Route] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__dataclass_fields__ if name not in ("replaced", "why"))
+        return any(getattr(self, name) for name in self.__dataclass_fields__ if name not in _NOTES)
+
+    def touches_links(self) -> bool:
+        """Whether links, their addresses or wireguard change, and not entries for peers alone."""
+        names = ("remove_links", "create_links", "change_links", "remove_addresses", "add_addresses", "move_addresses")
+        wireguard = ("set_wireguard", "remove_peers", "set_peers")
+        return any(getattr(self, name) for name in names + wireguard)
 
     def entries(self) -> int:
         """How many operations concern a single peer, which the kernel may refuse without harm to the others."""
@@ -110,6 +139,14 @@ class Plan:
                 lines += [f"{verb} {noun} {text(entry)}" for entry in entries]
         return lines
 
+    def operations(self) -> list[Operation]:
+        """What the plan does as data, at most LISTED_PER_KIND of a kind."""
+        return [
+            Operation(verb, noun, entry.what if isinstance(entry, LinkChange) else "", f"{verb} {noun} {text(entry)}")
+            for verb, noun, _plural, entries, text in self._steps()
+            for entry in entries[:LISTED_PER_KIND]
+        ]
+
     def before(self) -> list[str]:
         """What the kernel holds of the things that change, as iproute2 writes them."""
         lines = [
@@ -119,6 +156,7 @@ class Plan:
             for entry in entries
         ]
         lines += [f"link {change.link.name} {change.what} {change.before}" for change in self.change_links]
+        lines += [f"address {address_text(address)} first" for address in self.move_addresses]
         return lines + self.replaced
 
     def after(self) -> list[str]:
@@ -129,6 +167,7 @@ class Plan:
             if verb in ("add", "set")
             for entry in entries
         ]
+        lines += [f"address {address_text(address)} second" for address in self.move_addresses]
         return lines + [f"link {change.link.name} {change.what} {change.after}" for change in self.change_links]
 
     def _steps(self) -> Sequence[tuple[str, str, str, Sequence[object], Callable[..., str]]]:
@@ -136,8 +175,9 @@ class Plan:
             ("remove", "link", "links", self.remove_links, self._removed_link_text),
             ("add", "link", "links", self.create_links, link_text),
             ("change", "link", "links", self.change_links, _change_text),
-            ("remove", "address", "addresses", self.remove_addresses, address_text),
             ("add", "address", "addresses", self.add_addresses, address_text),
+            ("remove", "address", "addresses", self.remove_addresses, address_text),
+            ("change", "address", "addresses", self.move_addresses, _moved_text),
             (
                 "configure",
                 "wireguard device",
@@ -163,11 +203,15 @@ def _change_text(change: LinkChange) -> str:
     return f"{change.link.name} {change.what} {change.before} -> {change.after}"
 
 
-def make(wanted: DataPlane, observed: Observed) -> Plan:
-    """The operations that turn what is `observed` into what is `wanted`.
+def _moved_text(address: Address) -> str:
+    return f"{address_text(address)}: behind the lease's"
 
-    Nothing outside the wanted networks is touched, nor a link of a kind that flanneld does not make. Raises
-    ConflictError where a stranger's link stands in the way.
+
+def make(wanted: DataPlane, observed: Observed) -> Plan:
+    """The operations that turn what is C(observed) into what is C(wanted).
+
+    Nothing outside the wanted networks is touched but what an earlier run made, nor a link of a kind that flanneld does
+    not make. Raises ConflictError where a link of something else is in the way.
     """
     plan = Plan()
     kept = _plan_links(plan, wanted, observed)
@@ -211,7 +255,7 @@ def incompatible(link: Link, seen: ObservedLink) -> str:
     """Why the existing link cannot stay, or "".
 
     The rule is upstream's (flannel v0.28.9 pkg/backend/vxlan/device.go vxlanLinksIncompat, pkg/backend/ipip/ipip.go);
-    MAC, MTU and learning are no reason, because they are corrected in place. A wireguard device always stays.
+    MAC, MTU and learning are not among the reasons: they are corrected in place. A wireguard device always stays.
     """
     have = seen.link
     checks: tuple[tuple[str, object, object, bool], ...] = (("kind", have.kind, link.kind, True),)
@@ -262,7 +306,7 @@ def _plan_changes(plan: Plan, link: Link, seen: ObservedLink) -> None:
 
 def _is_leftover(name: str, wanted: DataPlane, observed: Observed) -> bool:
     """Whether a link that is not wanted served this network: by its name, its address or its routes."""
-    if name in wanted.link_names:
+    if name in wanted.link_names or name in wanted.former.links:
         return True
     held = [address.address for address in observed.addresses if address.link == name]
     held += [seen.route.destination for seen in observed.routes if seen.route.link == name]
@@ -280,8 +324,22 @@ def _plan_addresses(plan: Plan, wanted: DataPlane, observed: Observed, kept: set
         # On an IPv6 device upstream leaves no other global address; on an IPv4 one only those of the network go.
         foreign = not any(contains(network, address.address) for network in wanted.networks)
         ipv6 = len(address.address) == 16 and (address.link, family_of(address.address)) in families
-        if not foreign or ipv6:
+        if not foreign or ipv6 or address in wanted.former.addresses:
             plan.remove_addresses.append(address)
+    _plan_order(plan, wanted, [address for address in observed.addresses if address in have])
+
+
+def _plan_order(plan: Plan, wanted: DataPlane, have: Sequence[Address]) -> None:
+    """Packets to pods carry the link's first IPv4 address, and peers answer to it: it has to be the lease's.
+
+    The kernel lists addresses in the order in which they were added.
+    """
+    for own in wanted.addresses:
+        if len(own.address) != 4:
+            continue
+        others = [one for one in have if one.link == own.link and len(one.address) == 4]
+        before = others[: others.index(own)] if own in others else others
+        plan.move_addresses += [one for one in before if one not in plan.remove_addresses]
 
 
 def _plan_wireguard(plan: Plan, wanted: DataPlane, observed: Observed, kept: set[str]) -> None:
@@ -317,10 +375,12 @@ def _plan_routes(plan: Plan, wanted: DataPlane, seen: Sequence[ObservedRoute], o
             plan.replaced.append(f"route {route_text(route)}")
         elif new is not None or _is_ours(item, wanted, own):
             plan.remove_routes.append(route)
+        elif _is_noteworthy(item, wanted):
+            plan.foreign_routes.append(route)
 
 
 def _stands_in_the_way(old: Route, new: Route) -> bool:
-    """Whether the kernel refuses `new` while `old` is there.
+    """Whether the kernel refuses C(new) while C(old) is there.
 
     An IPv6 gateway that is said to be on-link must not be reachable over another device (net/ipv6/route.c
     ip6_route_check_nh_onlink), and the old route reaches it.
@@ -337,21 +397,36 @@ def _is_ours(item: ObservedRoute, wanted: DataPlane, own: set[str]) -> bool:
     route = item.route
     if item.protocol in (PROTOCOL_KERNEL, PROTOCOL_RA):
         return False
+    if item.exact and (route.destination, route.prefixlen, route.gateway, route.link) in wanted.former.routes:
+        return True
     inside = [network for network in wanted.networks if contains(network, route.destination)]
     if not inside or route.prefixlen < inside[0].length:
         return False
     return route.link in own or (route.prefixlen > inside[0].length and _is_direct(item, wanted))
 
 
+def _is_noteworthy(item: ObservedRoute, wanted: DataPlane) -> bool:
+    """Whether a route that stays takes traffic out of the overlay: through a gateway, for other nodes' pods."""
+    route = item.route
+    return (
+        item.protocol not in (PROTOCOL_KERNEL, PROTOCOL_RA)
+        and bool(route.gateway and wanted.own_subnets)
+        and any(contains(network, route.destination) for network in wanted.networks)
+        and not any(contains(subnet, route.destination) for subnet in wanted.own_subnets)
+    )
+
+
 def _is_direct(item: ObservedRoute, wanted: DataPlane) -> bool:
     """Whether a route inside the network is like those of backend host-gw and the option DirectRouting.
 
-    They lead over the underlay through a peer's public IP, which is never inside the network, and never to a part of
-    this node's own subnet: such a route is an administrator's.
+    They lead to the subnet of one node, over the underlay through a peer's public IP, which is never inside the
+    network, have no metric, and never lead to a part of this node's own subnet: others are an administrator's.
     """
     route = item.route
     return (
         item.exact
+        and (not wanted.subnet_lengths or (len(route.destination), route.prefixlen) in wanted.subnet_lengths)
+        and route.metric == (IPV6_DEFAULT_METRIC if len(route.destination) == 16 else 0)
         and item.protocol == PROTOCOL_BOOT
         and not route.tos
         and bool(route.gateway)
@@ -378,7 +453,10 @@ def _plan_neighbours(plan: Plan, wanted: DataPlane, observed: Observed, kept: se
             elif entry is not None:
                 if permanent:
                     plan.replaced.append(f"neighbour {neighbour_text(Neighbour(name, seen.address, seen.mac))}")
-            elif permanent and any(contains(network, seen.address) for network in wanted.networks):
+            elif permanent and (
+                (name, seen.address) in wanted.former.neighbours
+                or any(contains(network, seen.address) for network in wanted.networks)
+            ):
                 plan.remove_neighbours.append(Neighbour(name, seen.address, seen.mac))
     plan.set_neighbours = [entry for entry in wanted.neighbours if entry not in have]
 

@@ -23,6 +23,7 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import link_message
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     AF_INET,
     AF_INET6,
@@ -38,7 +39,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
 )
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 
-RTM_NEWADDR, RTM_GETADDR = 20, 22
+RTM_NEWLINK, RTM_GETLINK = 16, 18
+RTM_GETADDR = 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -114,13 +116,13 @@ class ObservedAddress(NamedTuple):
 
 
 def encode_route(route: Route, index: int) -> bytes:
-    """The message that makes the kernel hold `route` out of interface `index`, whatever it held for it before."""
+    """The message that makes the kernel hold C(route) out of interface C(index), whatever it held for it before."""
     flags = RTNH_F_ONLINK if route.onlink else 0
     return _pack_route(RTM_NEWROUTE, SET, route, index, (PROTOCOL_BOOT, route.scope, RTN_UNICAST, flags))
 
 
 def encode_route_deletion(route: Route, index: int) -> bytes:
-    """The message that removes exactly `route`: same destination, gateway, interface, metric and TOS."""
+    """The message that removes exactly C(route): same destination, gateway, interface, metric and TOS."""
     return _pack_route(RTM_DELROUTE, DELETE, route, index, (0, RT_SCOPE_NOWHERE, RTN_UNICAST, 0))
 
 
@@ -159,14 +161,14 @@ def _pack_route(kind: int, nl_flags: int, route: Route, index: int, traits: tupl
 
 
 def encode_neighbour(neighbour: Neighbour, index: int) -> bytes:
-    """The message that makes the kernel hold the PERMANENT neighbour on interface `index`."""
+    """The message that makes the kernel hold the PERMANENT neighbour on interface C(index)."""
     return _pack_neighbour(
         (RTM_NEWNEIGH, SET), neighbour.address, neighbour.mac, index, (0, NUD_PERMANENT, 0, RTN_UNICAST)
     )
 
 
 def encode_neighbour_deletion(neighbour: Neighbour, index: int) -> bytes:
-    """The message that removes the neighbour from interface `index`, whatever MAC it has."""
+    """The message that removes the neighbour from interface C(index), whatever MAC it has."""
     return _pack_neighbour((RTM_DELNEIGH, DELETE), neighbour.address, neighbour.mac, index, (0, 0, 0, 0))
 
 
@@ -174,12 +176,12 @@ _FDB_TRAITS = (AF_BRIDGE, NUD_PERMANENT, NTF_SELF, 0)
 
 
 def encode_fdb(entry: FdbEntry, index: int) -> bytes:
-    """The message that makes vxlan interface `index` send frames for the entry's MAC to its destination."""
+    """The message that makes vxlan interface C(index) send frames for the entry's MAC to its destination."""
     return _pack_neighbour((RTM_NEWNEIGH, SET), entry.destination, entry.mac, index, _FDB_TRAITS)
 
 
 def encode_fdb_deletion(entry: FdbEntry, index: int) -> bytes:
-    """The message that removes the entry's destination from its MAC on vxlan interface `index`."""
+    """The message that removes the entry's destination from its MAC on vxlan interface C(index)."""
     return _pack_neighbour((RTM_DELNEIGH, DELETE), entry.destination, entry.mac, index, _FDB_TRAITS)
 
 
@@ -211,7 +213,7 @@ def _pack_neighbour(
 
 
 def encode_lookup(address: bytes) -> bytes:
-    """The message that asks which route a packet to `address` would take."""
+    """The message that asks which route a packet to C(address) would take."""
     size = len(address)
     family = AF_INET if size == 4 else AF_INET6
     body = _ROUTE_HEADER.pack(family, size * 8, 0, 0, 0, 0, 0, 0, 0) + _ATTRIBUTE.pack(size + 4, RTA_DST) + address
@@ -219,7 +221,7 @@ def encode_lookup(address: bytes) -> bytes:
 
 
 class RouteReader:
-    """Collects unicast routes of the main table from a dump; `names` maps interface index to link name."""
+    """Collects unicast routes of the main table from a dump; C(names) maps interface index to link name."""
 
     def __init__(self, names: Mapping[int, str], wanted: Callable[[bytes, int], bool]) -> None:
         self.names = names
@@ -283,7 +285,7 @@ def _read_next_hops(data: bytes, position: int, end: int) -> list[tuple[int, byt
 
 
 class NeighbourReader:
-    """Collects the entries of one interface that carry all of `flags` (NTF_*) from a dump."""
+    """Collects the entries of one interface that carry all of C(flags) (NTF_*) from a dump."""
 
     def __init__(self, index: int, flags: int) -> None:
         self.index = index
@@ -336,7 +338,7 @@ class AddressReader:
 class Connection:
     """One rtnetlink socket in the network namespace of this process; a context manager.
 
-    `host` is the name that errors give the host. What is asked raises PodnetError when the kernel goes on failing.
+    C(host) is the name that errors give the host. What is asked raises PodnetError when the kernel goes on failing.
     """
 
     def __init__(self, host: str = "") -> None:
@@ -474,11 +476,41 @@ class Connection:
                 elif kind == NLMSG_ERROR and sequence == self._sequence:
                     return answers
 
+    def link(self, index: int) -> tuple[bytes, int, int] | None:
+        """The kernel's message about one link, as (data, start of its body, end); None when there is no such link."""
+        body = link_message.request(index)
+        message = _HEADER.pack(_HEADER.size + len(body), RTM_GETLINK, NLM_F_REQUEST, 0, 0) + body
+        with self._named_errors():
+            for attempt in range(ATTEMPTS):
+                try:
+                    return self._link_once(message)
+                except OSError as error:
+                    self._check_passing(error, attempt)
+                    time.sleep(0.01 * 2**attempt)
+            raise OSError(errno.ENOBUFS, "no memory for netlink messages")
+
+    def _link_once(self, message: bytes) -> tuple[bytes, int, int] | None:
+        self._sequence += 1
+        self._socket.send(_numbered([message], self._sequence, acknowledge_all=True))
+        found = None
+        while True:
+            data = self._socket.recv(BUFFER_BYTES)
+            for kind, _flags, sequence, position, end in _messages(data):
+                if sequence != self._sequence:
+                    continue
+                if kind == RTM_NEWLINK:
+                    found = data, position, end
+                elif kind == NLMSG_ERROR:
+                    code = -_I32.unpack_from(data, position)[0]
+                    if code and code != errno.ENODEV:
+                        raise OSError(code, os.strerror(code))
+                    return found
+
     def dump(self, kind: int, body: bytes, read: Callable[[bytes, int, int], None], reset: Callable[[], None]) -> None:
-        """Ask for a dump and hand every message of it to `read(data, position, end)`.
+        """Ask for a dump and hand every message of it to C(read(data, position, end)).
 
         A dump that the kernel marks as inconsistent, because the table changed meanwhile, or that overran the
-        socket is asked for again after `reset()`. A table that never holds still is taken as it is after ten tries:
+        socket is asked for again after C(reset()). A table that never holds still is taken as it is after ten tries:
         whoever plans from it converges on the next run.
         """
         with self._named_errors():
@@ -512,21 +544,21 @@ class Connection:
     def routes(
         self, family: int, names: Mapping[int, str], wanted: Callable[[bytes, int], bool]
     ) -> list[ObservedRoute]:
-        """The unicast routes of the main table for which `wanted(destination, prefixlen)` holds."""
+        """The unicast routes of the main table for which C(wanted(destination, prefixlen)) holds."""
         reader = RouteReader(names, wanted)
         body = _ROUTE_HEADER.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0)
         self.dump(RTM_GETROUTE, body, reader, reader.routes.clear)
         return reader.routes
 
     def neighbours(self, family: int, index: int) -> list[ObservedNeighbour]:
-        """The neighbours of one family on interface `index`."""
+        """The neighbours of one family on interface C(index)."""
         reader = NeighbourReader(index, 0)
         body = _NEIGHBOUR_HEADER.pack(family, 0, 0, 0, 0, 0, 0) + _ATTRIBUTE.pack(8, 8) + _U32.pack(index)
         self.dump(RTM_GETNEIGH, body, reader, reader.entries.clear)
         return reader.entries
 
     def fdb(self, index: int) -> list[ObservedNeighbour]:
-        """The forwarding entries of interface `index`."""
+        """The forwarding entries of interface C(index)."""
         reader = NeighbourReader(index, NTF_SELF)
         body = _NEIGHBOUR_HEADER.pack(AF_BRIDGE, 0, 0, index, 0, 0, 0)
         self.dump(RTM_GETNEIGH, body, reader, reader.entries.clear)

@@ -56,7 +56,7 @@ def _read_number(path: str) -> int | None:
 
 
 def warnings(wanted: DataPlane, underlay: Underlay, public_ips: list[bytes], limits: Limits) -> list[str]:
-    """What to warn of, each with the numbers and the remedy. `public_ips` are those of the peers."""
+    """What to warn of, each with the numbers and the remedy. C(public_ips) are those of the peers."""
     found = []
     for family, size in ((4, 4), (6, 16)):
         limit = limits.neighbours[family]

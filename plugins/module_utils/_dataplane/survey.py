@@ -12,7 +12,6 @@ import base64
 import os
 from typing import Any, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import keys
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
@@ -30,6 +29,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
     ObservedRoute,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import networks_of
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config as config_codec
 
 EVERYWHERE = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
 
@@ -38,7 +38,7 @@ def survey(host: str, network_config: Mapping[str, Any] | None, key_file: str) -
     """The result of flannel_dataplane_info. Without a network config only routes over flannel's links are listed."""
     networks: tuple[Prefix, ...] = EVERYWHERE
     if network_config:
-        networks = tuple(networks_of(_network_config.parse(network_config)).values())
+        networks = tuple(networks_of(config_codec.parse(network_config)).values())
     with Kernel(host) as kernel:
         links = kernel.overlay_links()
         observed = kernel.observe(DataPlane("", 0, networks, links=tuple(links)))
@@ -47,7 +47,7 @@ def survey(host: str, network_config: Mapping[str, Any] | None, key_file: str) -
 
 
 def describe(observed: Observed, every_link: bool) -> dict[str, Any]:
-    """The observed objects as plain dictionaries; `every_link` keeps routes over links that are not flannel's."""
+    """The observed objects as plain dictionaries; C(every_link) keeps routes over links that are not flannel's."""
     return {
         "links": [_link(observed.links[name], observed) for name in sorted(observed.links)],
         "routes": [

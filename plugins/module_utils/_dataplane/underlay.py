@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import to_text
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane, contains, to_text
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 
 # include/uapi/linux/if_addr.h of Linux: IFA_F_*.
@@ -47,11 +47,11 @@ def choose(
     addresses: Sequence[HostAddress],
     interface: str | None,
 ) -> str:
-    """The name of the link that holds the node's public IPs; `interface` only has to be confirmed.
+    """The name of the link that holds the node's public IPs; C(interface) only has to be confirmed.
 
     It is empty when there is neither a public IP nor an interface.
 
-    `links` are the host's links (name to index). Raises InputError, naming the host, for an interface that does not
+    C(links) are the host's links (name to index). Raises InputError, naming the host, for an interface that does not
     exist, that has no address, or that does not hold the public IP (flannel v0.28.9 looks the link up by public IP
     too, pkg/ipmatch/match.go).
     """
@@ -84,6 +84,18 @@ def not_held(public_ips: Iterable[bytes], addresses: Sequence[HostAddress]) -> l
     """Those of the public IPs that are on no interface of this host, as behind NAT."""
     held = {address.address for address in addresses}
     return [public_ip for public_ip in public_ips if public_ip not in held]
+
+
+def strays(addresses: Iterable[HostAddress], own_links: Iterable[str], plane: DataPlane) -> list[HostAddress]:
+    """Addresses of the overlay on links that are not its own, outside of this node's subnets: its subnet has moved."""
+    own = set(own_links)
+    return [
+        one
+        for one in addresses
+        if one.link not in own
+        and any(contains(network, one.address) for network in plane.networks)
+        and not any(contains(subnet, one.address) for subnet in plane.own_subnets)
+    ]
 
 
 def usable_address(underlay: Underlay, length: int) -> bytes:

@@ -32,7 +32,7 @@ SESSION_SECONDS = 180
 
 
 def read(pyroute2: Any, host: str, name: str, preshared_key: bytes | None) -> WireguardState:
-    """What device `name` holds; a peer whose preshared key is not `preshared_key` (None: no key) is marked wrong.
+    """What device C(name) holds; a peer whose preshared key is not C(preshared_key) (None: no key) is marked wrong.
 
     Raises PodnetError with the kernel's reason.
     """
@@ -49,7 +49,7 @@ def read(pyroute2: Any, host: str, name: str, preshared_key: bytes | None) -> Wi
 def read_messages(messages: Iterable[Any], name: str, preshared_key: bytes | None, now: float) -> WireguardState:
     """The state in the kernel's answer, which comes in several messages when there are many peers.
 
-    `now` is in seconds since the epoch.
+    C(now) is in seconds since the epoch.
     """
     public_key, port = b"", 0
     peers: dict[bytes, WireguardPeer] = {}
@@ -127,8 +127,6 @@ def apply(pyroute2: Any, host: str, plan: Plan, preshared_key: bytes | None, pri
     PodnetError for a device, without which nothing else works.
     """
     refused: list[str] = []
-    if not (plan.set_wireguard or plan.remove_peers or plan.set_peers):
-        return refused
 
     def attempt(verb: str, peer: WireguardPeer, arguments: dict[str, Any]) -> None:
         reason = _reason(pyroute2, lambda: device.set(peer.link, peer=arguments))

@@ -5,7 +5,7 @@
 
 Private to podnet.cni: may change in any release.
 
-A node's public key is needed for its lease before any device exists, on a node that may have neither the `wg` tool
+A node's public key is needed for its lease before any device exists, on a node that may have neither the C(wg) tool
 nor a cryptography library. This is the function X25519 of RFC 7748, section 5, and serves only to derive a public
 key once, on the host that owns the private key; it does not run in constant time.
 """
@@ -18,7 +18,7 @@ BASE_POINT = (9).to_bytes(32, "little")
 
 
 def clamp(key: bytes) -> bytes:
-    """The 32 octets with the bits set and cleared that RFC 7748 asks of a scalar; `wg genkey` does the same."""
+    """The 32 octets with the bits set and cleared that RFC 7748 asks of a scalar; C(wg genkey) does the same."""
     octets = bytearray(key)
     octets[0] &= 248
     octets[31] = octets[31] & 127 | 64

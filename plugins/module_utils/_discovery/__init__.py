@@ -4,6 +4,6 @@
 
 """Find out which network runs under the pods of a cluster, from its API alone.
 
-``record`` is the answer, ``snapshot`` what was read, ``recognisers`` turn the one into the other,
-``cluster`` does the reading. Private to podnet.cni: may change in any release.
+C(record) is the answer, C(snapshot) what was read, C(recognisers) turn the one into the other,
+C(cluster) does the reading. Private to podnet.cni: may change in any release.
 """

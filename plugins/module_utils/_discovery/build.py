@@ -9,23 +9,22 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery import cidrs, objects
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Cidr, Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
-    ABSENT,
     FORBIDDEN,
     Snapshot,
+    config_map_path,
     config_ref,
-    configmap_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 SIGNATURE = 95
 LABEL_ONLY = 60
 CONFIG_BONUS = 10
-API_GROUP = 15
 
 IsDaemon = Callable[[Obj], bool]
 
@@ -36,7 +35,7 @@ def by_namespace(daemonsets: Sequence[Obj]) -> dict[str, list[Obj]]:
     for daemonset in daemonsets:
         groups.setdefault(objects.namespace(daemonset), []).append(daemonset)
     for group in groups.values():
-        group.sort(key=lambda item: (-objects.number(item, "status", "desiredNumberScheduled"), objects.name(item)))
+        group.sort(key=lambda item: (-fields.number(item, "status", "desiredNumberScheduled"), objects.name(item)))
     return groups
 
 
@@ -70,7 +69,7 @@ def start(plugin: str, daemonsets: Sequence[Obj], is_daemon: IsDaemon, match: Ca
 
 
 def add_cidrs(record: Record, kind: str, value: Any, source: str, confidence: str = "high") -> None:
-    """Note ranges of kind C(pod) or C(service); a text that is no range becomes evidence, never a range."""
+    """Note ranges of kind C(pod) or C(service); a text that is not a range becomes evidence, never a range."""
     good, bad = cidrs.parse_cidrs(value, source, confidence)
     current = record.networking.pod_cidrs if kind == "pod" else record.networking.service_cidrs
     merged: list[Cidr] = cidrs.unique([*current, *good])
@@ -83,18 +82,19 @@ def add_cidrs(record: Record, kind: str, value: Any, source: str, confidence: st
         record.warnings.append(f"{source}: {raw!r} is not a {kind} range in CIDR form; it was left out.")
 
 
-def read_configmap(record: Record, snapshot: Snapshot, namespace: str, name: str, key: str | None) -> Obj | None:
+def read_config_map(record: Record, snapshot: Snapshot, namespace: str, name: str, key: str | None) -> Obj | None:
     """The data of a ConfigMap that was asked for, with a reference and, where unreadable, a warning."""
-    path = configmap_path(namespace, name)
+    path = config_map_path(namespace, name)
     record.config_refs.append(config_ref(snapshot, namespace, name, key, path))
-    remedy = f"Grant get on it, for one with discovery_rbac_configmaps: [{name}] of the role podnet.cni.discovery_rbac."
+    remedy = (
+        f"Grant get on it, for one with discovery_rbac_config_maps: [{name}] of the role podnet.cni.discovery_rbac."
+    )
     note_access(record, snapshot, path, f"ConfigMap {namespace}/{name}", remedy)
     body = snapshot.body(path)
     if body is None:
         return None
     record.add_evidence("ConfigMap", f"{namespace}/{name}", "referenced configuration exists", CONFIG_BONUS)
-    data = body.get("data")
-    return data if isinstance(data, Mapping) else {}
+    return fields.mapping(body, "data")
 
 
 def note_access(record: Record, snapshot: Snapshot, path: str, what: str, remedy: str = "") -> None:
@@ -102,11 +102,6 @@ def note_access(record: Record, snapshot: Snapshot, path: str, what: str, remedy
     if snapshot.status(path) == FORBIDDEN:
         record.scope = "partial"
         record.warnings.append(f"{what} could not be read: forbidden. What it says is missing here. {remedy}".rstrip())
-
-
-def missing(snapshot: Snapshot, path: str) -> bool:
-    """Whether the object was asked for and does not exist."""
-    return snapshot.status(path) == ABSENT
 
 
 def integer(value: Any) -> int | None:

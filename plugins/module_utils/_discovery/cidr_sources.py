@@ -15,17 +15,19 @@ from dataclasses import dataclass
 from typing import Callable
 from urllib.parse import urlencode
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import build, nodes, objects
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import build, nodes, objects, openshift
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
-from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Snapshot, configmap_path
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Snapshot, config_map_path
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 PODS = "pod"
 SERVICES = "service"
 _CONTROL_PLANE = "component in (kube-apiserver,kube-controller-manager)"
-KUBEADM = configmap_path("kube-system", "kubeadm-config")
-_KUBE_PROXY = configmap_path("kube-system", "kube-proxy")
+KUBEADM = config_map_path("kube-system", "kubeadm-config")
+_KUBE_PROXY = config_map_path("kube-system", "kube-proxy")
 _CLOUD = ("cloud",)
+_PAGE = 20
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ class Source:
     """A place to look: C(path) gives what to GET (empty: nothing there), C(read) notes the ranges it holds.
 
     Without C(path) the snapshot already has it. C(as_pods) marks what exists only where the control plane
-    runs as pods, which k3s does not.
+    runs as pods, which k3s does not. C(spare) is asked only while that is no more than the promised requests.
     """
 
     kinds: tuple[str, ...]
     path: Callable[[Snapshot], str] | None
     read: Callable[[Record, Snapshot, str, str], None]
     as_pods: bool = True
+    spare: bool = False
 
 
 def lacking(record: Record) -> list[str]:
@@ -78,30 +81,47 @@ def _read_service_cidrs(record: Record, snapshot: Snapshot, path: str, _kind: st
     # The API server makes the one called kubernetes itself; its first range decides the primary family.
     ready.sort(key=lambda item: (objects.name(item) != "kubernetes", objects.name(item)))
     for item in ready:
-        build.add_cidrs(record, SERVICES, objects.sequence(item, "spec", "cidrs"), f"ServiceCIDR {objects.name(item)}")
+        build.add_cidrs(record, SERVICES, fields.sequence(item, "spec", "cidrs"), f"ServiceCIDR {objects.name(item)}")
 
 
 def _is_ready(item: Obj) -> bool:
     return nodes.condition(item, "Ready")[0] == "True"
 
 
+def _openshift_path(snapshot: Snapshot) -> str:
+    return openshift.network_path(snapshot) or ""
+
+
+def _read_openshift(record: Record, snapshot: Snapshot, path: str, kind: str) -> None:
+    """OpenShift's Network object has the ranges whatever the plugin is; C(status) is what is in use."""
+    body = snapshot.body(path)
+    part = "status" if fields.sequence(body, "status", "clusterNetwork") else "spec"
+    if kind == PODS:
+        for entry in fields.sequence(body, part, "clusterNetwork"):
+            build.add_cidrs(record, PODS, fields.text(entry, "cidr"), f"Network cluster {part}.clusterNetwork")
+    else:
+        services = fields.sequence(body, part, "serviceNetwork")
+        build.add_cidrs(record, SERVICES, services, f"Network cluster {part}.serviceNetwork")
+
+
 def _read_control_plane(record: Record, snapshot: Snapshot, path: str, kind: str) -> None:
+    confidence = "high" if path == control_plane_path(snapshot) else "medium"
     names = {PODS: ("cluster-cidr",), SERVICES: ("service-cluster-ip-range",)}[kind]
     # The API server is the one that hands out service addresses, so it is asked before the controller manager.
     pods = sorted(snapshot.items(path), key=lambda pod: objects.labels(pod).get("component", ""))
     for pod in pods:
-        for container in objects.sequence(pod, "spec", "containers"):
+        for container in fields.sequence(pod, "spec", "containers"):
             words = objects.arguments(container)
             for name in names:
                 value = objects.flag(words, name)
                 if value:
                     where = f"Pod {objects.namespace(pod)}/{objects.name(pod)} --{name}"
-                    build.add_cidrs(record, kind, value, where, "high")
+                    build.add_cidrs(record, kind, value, where, confidence)
                     return
 
 
 def _read_kubeadm(record: Record, snapshot: Snapshot, path: str, kind: str) -> None:
-    text = objects.text(snapshot.body(path), "data", "ClusterConfiguration")
+    text = fields.text(snapshot.body(path), "data", "ClusterConfiguration")
     key = "podSubnet" if kind == PODS else "serviceSubnet"
     value = objects.yaml_value(text, key)
     if value:
@@ -109,7 +129,7 @@ def _read_kubeadm(record: Record, snapshot: Snapshot, path: str, kind: str) -> N
 
 
 def _read_kube_proxy(record: Record, snapshot: Snapshot, path: str, kind: str) -> None:
-    value = objects.yaml_value(objects.text(snapshot.body(path), "data", "config.conf"), "clusterCIDR")
+    value = objects.yaml_value(fields.text(snapshot.body(path), "data", "config.conf"), "clusterCIDR")
     if value:
         build.add_cidrs(record, kind, value, "ConfigMap kube-system/kube-proxy clusterCIDR", "medium")
 
@@ -127,12 +147,29 @@ def control_plane_path(_snapshot: Snapshot) -> str:
     return "/api/v1/namespaces/kube-system/pods?" + urlencode({"labelSelector": _CONTROL_PLANE})
 
 
+def _elsewhere_path(_snapshot: Snapshot) -> str:
+    """The same in every namespace, where others have put their control plane or kube-proxy; a page is enough.
+
+    Whoever may make a pod can label it so, hence the confidence that these get.
+    """
+    selector = "component in (kube-apiserver,kube-controller-manager,kube-proxy)"
+    return "/api/v1/pods?" + urlencode({"labelSelector": selector, "limit": _PAGE})
+
+
+def _proxy_path(_snapshot: Snapshot) -> str:
+    """One pod of kube-proxy as kubeadm and most others label it, in whatever namespace."""
+    return "/api/v1/pods?" + urlencode({"labelSelector": "k8s-app=kube-proxy", "limit": 1})
+
+
 SOURCES: tuple[Source, ...] = (
     Source((SERVICES,), service_cidr_path, _read_service_cidrs, as_pods=False),
+    Source((PODS, SERVICES), _openshift_path, _read_openshift, as_pods=False),
     Source((PODS, SERVICES), None, _read_node_args, as_pods=False),
     Source((PODS, SERVICES), control_plane_path, _read_control_plane),
     Source((PODS, SERVICES), lambda _snapshot: KUBEADM, _read_kubeadm),
     Source((PODS,), lambda _snapshot: _KUBE_PROXY, _read_kube_proxy),
+    Source((PODS, SERVICES), _elsewhere_path, _read_control_plane, spare=True),
+    Source((PODS,), _proxy_path, _read_control_plane, spare=True),
 )
 
 

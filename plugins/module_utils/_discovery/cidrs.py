@@ -9,11 +9,11 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Any, Iterable, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Cidr
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses
 
 _SEPARATORS = re.compile(r"[,\s]+")
 
@@ -21,7 +21,7 @@ _SEPARATORS = re.compile(r"[,\s]+")
 def parse_cidrs(value: Any, source: str, confidence: str = "high") -> tuple[list[Cidr], list[str]]:
     """Ranges in a string (comma or space separated) or a list; and the raw texts that are none.
 
-    Host bits are masked, as flannel and Kubernetes do. A text without a prefix length is no range.
+    Host bits are masked, as flannel and Kubernetes do. A text without a prefix length is not a range.
     """
     if isinstance(value, str):
         texts: Sequence[Any] = [part for part in _SEPARATORS.split(value.strip()) if part]
@@ -33,9 +33,7 @@ def parse_cidrs(value: Any, source: str, confidence: str = "high") -> tuple[list
     bad: list[str] = []
     for text in texts:
         try:
-            if not isinstance(text, str) or "/" not in text:
-                raise ValueError(text)
-            network = ipaddress.ip_network(text.strip(), strict=False)
+            network = addresses.parse_cidr(text.strip() if isinstance(text, str) else text)
         except ValueError:
             bad.append(str(text))
             continue
@@ -79,13 +77,13 @@ def families(*lists: Sequence[Cidr]) -> list[str]:
 
 
 def contains(cidrs: Sequence[Cidr], text: str) -> bool:
-    """Whether one of the ranges holds the given one; a text that is no range is in none."""
+    """Whether one of the ranges holds the given one; a text that is not a range is in none."""
     try:
-        inner = ipaddress.ip_network(text, strict=False)
+        inner = addresses.parse_cidr(text)
     except ValueError:
         return False
     for item in cidrs:
-        outer = ipaddress.ip_network(item.cidr)
+        outer = addresses.parse_cidr(item.cidr)
         if outer.version != inner.version or outer.prefixlen > inner.prefixlen:
             continue
         if int(inner.network_address) & int(outer.netmask) == int(outer.network_address):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
     cidr_sources,
@@ -21,7 +21,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
     health,
     nodes,
     objects,
-    recognisers,
     roles,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
@@ -33,11 +32,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot imp
     Fetched,
     Recogniser,
     Snapshot,
+    config_map_path,
+    config_ref,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import TABLE, KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, NotFound
 
-MODES = ("auto", "labels", "full", "namespaces")
 # Where network plugins live, for users who may not list DaemonSets of all namespaces.
 NAMESPACES = (
     "kube-flannel",
@@ -54,6 +55,8 @@ _NODES = "/api/v1/nodes"
 _CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 # What a cluster with a plugin that is found by its label is asked at most.
 REQUESTS = 8
+# More likely ones than these are read faster with all the others.
+_LIKELY = 3
 # A recogniser may ask for more once the first objects are there; none needs more rounds than this.
 _ROUNDS = 3
 
@@ -87,13 +90,15 @@ class Scope:
     sought: str = ""
 
 
-def discover(client: KubeClient, scope: Scope, cluster: str = "") -> list[Record]:
-    """The components of one cluster, sorted; with C(sought) only those of that plugin, which may be none.
+def discover(client: KubeClient, scope: Scope, known: Sequence[Recogniser], cluster: str = "") -> list[Record]:
+    """The components of one cluster, sorted, as the recognisers C(known) see them.
+
+    With C(sought) only those of that plugin, which may be none.
 
     Raises the client's errors for everything but 403 and 404: those become warnings or missing evidence.
     """
     before = client.requests
-    reader = _Reader(client, scope)
+    reader = _Reader(client, scope, known)
     records = reader.run()
     if scope.sought:
         records = _only(records, scope.sought, reader.snapshot)
@@ -134,14 +139,15 @@ def _unsought(scope: Scope) -> list[str]:
 class _Reader:
     """One run over one cluster."""
 
-    def __init__(self, client: KubeClient, scope: Scope) -> None:
+    def __init__(self, client: KubeClient, scope: Scope, known: Sequence[Recogniser]) -> None:
         self.client = client
         self.scope = scope
         self.snapshot = Snapshot(
             scope="namespace" if scope.mode == "namespaces" else "cluster", unsought=_unsought(scope)
         )
+        self.snapshot.searched = "namespaces" if scope.mode == "namespaces" else "labels"
         self._before = client.requests
-        self.known = recognisers.load_all()
+        self.known = known
         self.listing_allowed = True
         self._seen: set[str] = set()
 
@@ -150,10 +156,12 @@ class _Reader:
         self._nodes()
         self._daemonsets()
         records = self._recognise()
+        if self._needs_all(records) and self._by_image():
+            records = self._recognise()
         if self._needs_all(records):
             self._list_daemonsets({})
             records = self._recognise()
-        records = self._with_fallback(records)
+        records = self._with_fallback(self._with_leftovers(records))
         self._finish(records)
         return records
 
@@ -172,11 +180,11 @@ class _Reader:
         return self.snapshot.objects[path]
 
     def _server(self) -> None:
-        self.snapshot.server_version = objects.text(self._fetch("/version").body, "gitVersion") or None
+        self.snapshot.server_version = fields.text(self._fetch("/version").body, "gitVersion") or None
         groups = self._fetch("/apis")
-        for group in objects.sequence(groups.body, "groups"):
-            versions = [objects.text(item, "version") for item in objects.sequence(group, "versions")]
-            self.snapshot.groups[objects.text(group, "name")] = tuple(filter(None, versions))
+        for group in fields.sequence(groups.body, "groups"):
+            versions = [fields.text(item, "version") for item in fields.sequence(group, "versions")]
+            self.snapshot.groups[fields.text(group, "name")] = tuple(filter(None, versions))
         if groups.status == FORBIDDEN:
             self._partly("The list of API groups is forbidden; custom resources of network plugins were not read.")
 
@@ -188,8 +196,8 @@ class _Reader:
         except Forbidden:
             self._partly("Nodes may not be listed: their ranges, annotations and conditions are missing here.")
             return
-        self.snapshot.nodes = [item for item in objects.sequence(page, "items") if isinstance(item, Mapping)]
-        left = objects.number(page, "metadata", "remainingItemCount")
+        self.snapshot.nodes = fields.mappings(page, "items")
+        left = fields.number(page, "metadata", "remainingItemCount")
         self.snapshot.nodes_total = len(self.snapshot.nodes) + left
         self._control_plane_nodes(left)
 
@@ -232,10 +240,36 @@ class _Reader:
     def _list_daemonsets(self, query: Mapping[str, Any]) -> None:
         try:
             self._add(self.client.list(_DAEMONSETS, query, limit=self.scope.page_size).items)
+            if not query:
+                self.snapshot.searched = "all"
         except Forbidden:
             self.listing_allowed = False
             self._partly("DaemonSets of all namespaces may not be listed; the usual namespaces were tried instead.")
             self._list_namespaces()
+
+    def _by_image(self) -> bool:
+        """Look at names and images alone, and then at the DaemonSets that these make likely; whether there are any.
+
+        All DaemonSets as a table of their names and images are one answer, a tenth of what they are as objects. What
+        only its arguments tell is not seen here. Source:
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-tables.
+        """
+        try:
+            page = self.client.request("GET", _DAEMONSETS, query={"includeObject": "None"}, accept=TABLE).body
+        except Forbidden:
+            # The list that comes next says so.
+            return False
+        if fields.text(page, "kind") != "Table":
+            # A server that has no tables answers with the objects.
+            self._add(fields.mappings(page, "items"))
+            self.snapshot.searched = "all"
+            return True
+        likely = [name for name, item in _rows(page) if any(one.match(item) for one in self.known)]
+        unseen = sorted(set(likely) - {objects.name(item) for item in self.snapshot.daemonsets})
+        for name in unseen if len(unseen) <= _LIKELY else ():
+            self._list_daemonsets({"fieldSelector": f"metadata.name={name}", "resourceVersion": "0"})
+        self.snapshot.searched = "images"
+        return 0 < len(unseen) <= _LIKELY
 
     def _list_namespaces(self) -> None:
         refused = []
@@ -308,6 +342,23 @@ class _Reader:
         reasons = {item.node_reason for item in self.known if item.plugin == record.plugin} - {""}
         return any(nodes.condition(node, "NetworkUnavailable")[1] in reasons for node in self.snapshot.nodes)
 
+    def _with_leftovers(self, records: list[Record]) -> list[Record]:
+        """With what ConfigMaps tell of plugins whose workload is gone, where all DaemonSets were read."""
+        if self.snapshot.searched != "all":
+            return records
+        found = {record.plugin for record in records}
+        for item in self.known:
+            if item.plugin in found or self.scope.sought not in ("", item.plugin):
+                continue
+            for namespace, name in item.left_behind:
+                path = config_map_path(namespace, name)
+                if self._fetch(path).status == FOUND:
+                    record = Record(plugin=item.plugin, role="leftover", namespace=namespace, stale_suspected=True)
+                    record.config_refs.append(config_ref(self.snapshot, namespace, name, None, path))
+                    record.add_evidence("ConfigMap", f"{namespace}/{name}", "is there without a workload", 10)
+                    records.append(record)
+        return records
+
     def _with_fallback(self, records: list[Record]) -> list[Record]:
         roles.assign(records)
         if any(record.role == "primary" for record in records):
@@ -334,6 +385,7 @@ class _Reader:
             nodes.summarise(record, self.snapshot, prefixes.get(record.plugin, ()))
             if self.snapshot.scope != "cluster" and record.scope == "cluster":
                 record.scope = self.snapshot.scope
+            record.searched = self.snapshot.searched
             record.warnings.extend(self.snapshot.warnings)
             health.judge(record)
 
@@ -346,6 +398,8 @@ class _Reader:
             path = source.path(self.snapshot) if source.path else ""
             if path == cidr_sources.KUBEADM and self._too_many(record):
                 continue
+            if source.spare and record.workloads and self.client.requests - self._before >= REQUESTS:
+                continue
             if source.path and (not path or self._fetch(path).status != FOUND):
                 continue
             for kind in wanted:
@@ -354,7 +408,7 @@ class _Reader:
             cidr_sources.from_single_node(record, self.snapshot)
         for kind in cidr_sources.lacking(record):
             for source in cidr_sources.SOURCES:
-                path = source.path(self.snapshot) if source.path and kind in source.kinds else ""
+                path = source.path(self.snapshot) if source.path and kind in source.kinds and not source.spare else ""
                 if path and self.snapshot.status(path) == FORBIDDEN:
                     record.scope = "partial"
                     record.warnings.append(f"The {kind} range was looked for in {path}, which may not be read.")
@@ -368,6 +422,17 @@ class _Reader:
             return False
         further = 1 + (cidr_sources.PODS in cidr_sources.lacking(record))
         return self.client.requests - self._before + further > REQUESTS
+
+
+def _rows(table: Any) -> Iterator[tuple[str, Obj]]:
+    """Each DaemonSet of a table by its name, as far as an object can be made of the columns."""
+    columns = [fields.text(item, "name") for item in fields.sequence(table, "columnDefinitions")]
+    for row in fields.sequence(table, "rows"):
+        cells = dict(zip(columns, fields.sequence(row, "cells")))
+        name = fields.text(cells, "Name")
+        names, images = (fields.text(cells, key).split(",") for key in ("Containers", "Images"))
+        containers = [{"name": one, "image": image} for one, image in zip(names, images)]
+        yield name, {"metadata": {"name": name}, "spec": {"template": {"spec": {"containers": containers}}}}
 
 
 def _read_source(source: cidr_sources.Source, record: Record, snapshot: Snapshot, path: str, kind: str) -> None:

@@ -9,14 +9,14 @@ Sources: flannel v0.28.9 pkg/subnet/kube/annotations.go and kube.go. Private to 
 
 from __future__ import annotations
 
-import ipaddress
-import json
 from typing import Any, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery import cidrs, nodes, objects
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json
 
 PREFIX = "flannel.alpha.coreos.com/"
 MANAGED = "kube-subnet-manager"
@@ -91,16 +91,16 @@ def _read(notes: dict[str, str], prefix: str) -> tuple[int | None, str]:
             wrong.append(f"{data_key if data is None else ip_key} is missing")
             continue
         try:
-            ipaddress.ip_address(address)
+            addresses.parse_ip(address)
         except ValueError:
-            wrong.append(f"{ip_key} {address!r} is no address")
+            wrong.append(f"{ip_key} {address!r} is not an address")
         try:
-            value = json.loads(data) if data else None
-        except ValueError:
+            value = go_json.load(data, data_key) if data else None
+        except InputError:
             wrong.append(f"{data_key} is not JSON")
             continue
-        if isinstance(value, dict) and isinstance(value.get("VNI"), int):
-            vni = value["VNI"]
+        published = go_json.member(value, "VNI")
+        vni = published if isinstance(published, int) else vni
     if not wrong and f"{prefix}public-ip" not in notes and f"{prefix}public-ipv6" not in notes:
         wrong.append("public-ip is missing")
     return vni, ", ".join(wrong)
@@ -117,7 +117,7 @@ def _pod_cidrs(record: Record, node: Obj) -> list[str]:
     for text in given:
         good, bad = cidrs.parse_cidrs([text], f"Node {name} podCIDR")
         if bad:
-            found.append(f"node {name}: podCIDR {text!r} is no CIDR")
+            found.append(f"node {name}: podCIDR {text!r} is not a CIDR")
             continue
         same_family = [item for item in ranges if item.family == good[0].family]
         if same_family and not cidrs.contains(same_family, text):

@@ -15,6 +15,7 @@ OVERLAPPING = "overlapping_daemonsets"
 NODE_UNAVAILABLE = "node_network_unavailable"
 NODES_DIFFER = "node_inconsistent"
 CONFIG_ERROR = "config_error"
+NOT_COUNTED = "status_not_observed"
 
 
 def judge(record: Record) -> None:
@@ -32,6 +33,8 @@ def judge(record: Record) -> None:
         record.health.state = "unknown"
     elif broken:
         record.health.state = "broken"
+    elif NOT_COUNTED in reasons:
+        record.health.state = "unknown"
     elif NOT_SCHEDULED in reasons:
         record.health.state = "disabled"
     else:
@@ -39,8 +42,14 @@ def judge(record: Record) -> None:
 
 
 def _workloads(record: Record, reasons: list[str]) -> bool:
-    """Note what the workloads say; True when pods are wanted and none is ready."""
+    """Note what the workloads say; True when pods are wanted and none is ready.
+
+    A status that lags behind the generation tells of what was asked for before, an unfilled one of nothing.
+    """
     if not record.workloads:
+        return False
+    if not all(workload.status_known for workload in record.workloads):
+        reasons.append(NOT_COUNTED)
         return False
     wanted = [workload for workload in record.workloads if workload.desired]
     if not wanted:
@@ -59,6 +68,6 @@ def _workloads(record: Record, reasons: list[str]) -> bool:
 
 def _rolled_out(workload: Workload) -> bool:
     """As C(kubectl rollout status) judges; with OnDelete old pods stay until somebody deletes them."""
-    if workload.observed_generation < workload.generation or workload.available < workload.desired:
+    if workload.available < workload.desired:
         return False
     return workload.update_strategy == "OnDelete" or workload.updated >= workload.desired

@@ -2,22 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a cluster's net-conf.json says, read without judging it.
+"""What a cluster's net-conf.json says, and whether flanneld starts with it.
 
-In Kubernetes mode flanneld checks no subnet lengths or bounds (flannel v0.28.9 pkg/subnet/kube/kube.go), so discovery
-reads the file more leniently than the network config parser for etcd does. No text of the file is repeated in an
-error: it may hold a pre-shared key. Private to podnet.cni: may change in any release.
+In Kubernetes mode flanneld checks no subnet lengths or bounds (flannel v0.28.9 pkg/subnet/kube/kube.go). What is
+refused fills the record as far as it can be read. Private to podnet.cni: may change in any release.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import build, cidrs
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import backend_options, loose_config, network_config
 
 KEY = "net-conf.json"
+_SUBNET_OPTIONS = ("SubnetLen", "SubnetMin", "SubnetMax", "IPv6SubnetLen", "IPv6SubnetMin", "IPv6SubnetMax")
 CNI_KEY = "cni-conf.json"
 
 ENCAPSULATION: Mapping[str, str] = {
@@ -49,20 +51,36 @@ _OPTIONS: Mapping[str, str] = {
 
 def apply(record: Record, text: Any, where: str) -> None:
     """Fill the record's networking from the text of a net-conf.json found at C(where)."""
-    fields = _decode(record, text, where)
-    if fields is None:
+    text = text if isinstance(text, str) else ""
+    try:
+        config = network_config.parse(text, check_ranges=False)
+    except InputError as error:
+        _refused(record, text, where, error)
         return
-    networking = record.networking
-    networking.nftables = fields.get("enablenftables") is True
-    ipv4 = fields.get("enableipv4") is not False
-    ipv6 = fields.get("enableipv6") is True
-    if ipv4:
-        _network(record, fields, "Network", 4, where)
-    if ipv6:
-        _network(record, fields, "IPv6Network", 6, where)
-    if not ipv4 and not ipv6:
-        record.config_error = f"{where}: EnableIPv4 and EnableIPv6 are both false; flanneld does not start with that."
-    _backend(record, fields.get("backend"), where)
+    record.networking.nftables = config.enable_nftables
+    for network in (config.network, config.ipv6_network):
+        if network is not None:
+            build.add_cidrs(record, "pod", str(network), where)
+    given = config.given.get("Backend")
+    if given is None:
+        record.warnings.append(
+            f"backend_defaulted_udp: {where} has no Backend; flanneld then uses udp, whatever its documentation says."
+        )
+    _backend(record, config.backend.type, {key.lower(): value for key, value in (given or {}).items()})
+    unread = [name for name in _SUBNET_OPTIONS if name in config.given]
+    if unread:
+        _warn_of_subnet_options(record, text, where, unread)
+
+
+def _warn_of_subnet_options(record: Record, text: str, where: str, names: Sequence[str]) -> None:
+    try:
+        network_config.parse(text)
+    except InputError as error:
+        record.warnings.append(
+            f"subnet_options_unread: {where}: {error}. flanneld starts all the same, since with Kubernetes it reads no "
+            f"{', '.join(names)}: the controller manager decides the ranges of Nodes. Remove what does not count; a "
+            "flanneld with etcd would refuse it."
+        )
 
 
 def chained_plugins(text: Any) -> list[str]:
@@ -74,59 +92,35 @@ def chained_plugins(text: Any) -> list[str]:
         return []
 
 
-def _decode(record: Record, text: Any, where: str) -> dict[str, Any] | None:
+def _refused(record: Record, text: str, where: str, error: InputError) -> None:
+    """Say what is wrong, and tell what can be told; a backend that was removed is right for the release that had it."""
     try:
-        value = json.loads(text if isinstance(text, str) else "")
-    except ValueError as error:
-        position = f"line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else "?"
-        record.config_error = f"{where} is not JSON ({position}). Correct the ConfigMap, then restart the pods."
-        return None
-    if not isinstance(value, dict):
-        record.config_error = f"{where} is no JSON object. Correct the ConfigMap, then restart the pods."
-        return None
-    return _lower(value)
-
-
-def _lower(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys in lower case, the last of equal ones wins: Go's decoder ignores their case."""
-    return {str(key).lower(): item for key, item in value.items()}
-
-
-def _network(record: Record, fields: Mapping[str, Any], key: str, family: int, where: str) -> None:
-    raw = fields.get(key.lower())
-    if raw is None or raw == "":
-        record.config_error = f"{where} has no {key}; flanneld gives no pod range without it."
+        found = loose_config.read(text)
+    except InputError:
+        record.config_error = f"{where}: {error}. Correct the ConfigMap, then restart the pods."
         return
-    good, _bad = cidrs.parse_cidrs(raw if isinstance(raw, str) else [raw], where)
-    if len(good) != 1 or good[0].family != family:
-        record.config_error = f"{where}: {key} is {raw!r}, which is no IPv{family} range in CIDR form."
-        record.add_evidence("invalid", where, f"{key} is {raw!r}", 0)
+    for key, network, family in (("Network", found.network, 4), ("IPv6Network", found.ipv6_network, 6)):
+        if getattr(network, "version", None) == family:
+            build.add_cidrs(record, "pod", str(network), where)
+        elif network is not None:
+            record.add_evidence("invalid", where, f"{key} is {str(network)!r}", 0)
+    _backend(record, found.backend, found.options)
+    if found.backend in backend_options.REMOVED:
+        record.warnings.append(f"backend_removed: {where}: no flanneld since v0.20 has the backend {found.backend}.")
         return
-    build.add_cidrs(record, "pod", raw, where)
+    record.config_error = f"{where}: {error}. Correct the ConfigMap, then restart the pods."
 
 
-def _backend(record: Record, raw: Any, where: str) -> None:
-    networking = record.networking
-    if raw is None or raw == {}:
-        record.warnings.append(
-            f"backend_defaulted_udp: {where} has no Backend; flanneld then uses udp, whatever its documentation says."
-        )
-        raw = {"Type": "udp"}
-    if not isinstance(raw, Mapping):
-        record.config_error = f"{where}: Backend is no JSON object."
+def _backend(record: Record, kind: str, options: Mapping[str, Any]) -> None:
+    """C(options) are the given ones, by lower-case names."""
+    if not kind:
         return
-    options = _lower(raw)
-    kind = options.get("type")
-    if not isinstance(kind, str) or not kind:
-        record.config_error = f"{where}: Backend has no Type; flanneld does not start with that."
-        return
-    kind = kind.lower()
     backend: dict[str, Any] = {"type": kind}
     backend.update({name: options[key] for key, name in _OPTIONS.items() if key in options})
     if kind == "vxlan":
         backend.setdefault("vni", 1)
     if kind in ("wireguard", "ipsec"):
         backend["psk_set"] = bool(options.get("psk"))
-    networking.backend = backend
-    networking.encapsulation = ENCAPSULATION.get(kind)
+    record.networking.backend = backend
+    record.networking.encapsulation = ENCAPSULATION.get(kind)
     build.set_mtu(record, backend.get("mtu"))

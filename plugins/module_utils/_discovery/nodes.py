@@ -13,35 +13,36 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import objec
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 MAX_SAMPLE = 20
 
 
 def condition(node: Obj, kind: str) -> tuple[str, str]:
     """Status and reason of a Node condition; empty when the Node does not have it."""
-    for item in objects.sequence(node, "status", "conditions"):
-        if objects.text(item, "type") == kind:
-            return objects.text(item, "status"), objects.text(item, "reason")
+    for item in fields.sequence(node, "status", "conditions"):
+        if fields.text(item, "type") == kind:
+            return fields.text(item, "status"), fields.text(item, "reason")
     return "", ""
 
 
 def pod_cidrs(node: Obj) -> list[str]:
     """C(spec.podCIDRs), or C(spec.podCIDR) of clusters older than dual-stack."""
-    given = [item for item in objects.sequence(node, "spec", "podCIDRs") if isinstance(item, str)]
-    single = objects.text(node, "spec", "podCIDR")
+    given = [item for item in fields.sequence(node, "spec", "podCIDRs") if isinstance(item, str)]
+    single = fields.text(node, "spec", "podCIDR")
     return given or ([single] if single else [])
 
 
 def kubelet_version(node: Obj) -> str:
-    return objects.text(node, "status", "nodeInfo", "kubeletVersion")
+    return fields.text(node, "status", "nodeInfo", "kubeletVersion")
 
 
 def sample_of(node: Obj) -> dict[str, Any]:
     """The record's view of one Node; the flannel fields are filled in by flannel's own code."""
     return {
         "name": objects.name(node),
-        "os": objects.text(node, "status", "nodeInfo", "operatingSystem") or None,
-        "arch": objects.text(node, "status", "nodeInfo", "architecture") or None,
+        "os": fields.text(node, "status", "nodeInfo", "operatingSystem") or None,
+        "arch": fields.text(node, "status", "nodeInfo", "architecture") or None,
         "kubelet_version": kubelet_version(node) or None,
         "pod_cidrs": pod_cidrs(node),
         "public_ip": None,
@@ -115,9 +116,9 @@ def _mark_of(node: Obj) -> str | None:
     version = kubelet_version(node)
     marks = [name for mark, name in _VERSION_MARKS.items() if mark in version]
     marks += [name for label, name in _NODE_LABELS.items() if label in objects.labels(node)]
-    if objects.text(node, "spec", "providerID").startswith("kind://"):
+    if fields.text(node, "spec", "providerID").startswith("kind://"):
         marks.append("kind")
-    if objects.text(node, "status", "nodeInfo", "osImage").startswith("Talos"):
+    if fields.text(node, "status", "nodeInfo", "osImage").startswith("Talos"):
         marks.append("talos")
     if any(key.startswith("rke.cattle.io/") for key in objects.notes(node)):
         marks.append("rke1")

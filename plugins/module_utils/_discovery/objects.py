@@ -15,40 +15,19 @@ import shlex
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Container, Workload
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import (
+    at,
+    mapping,
+    mappings,
+    number,
+    sequence,
+    text,
+)
 
 Obj = Mapping[str, Any]
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _VERSION = re.compile(r"^(v?\d+(?:\.\d+)+)(.*)$")
-
-
-def dig(obj: Any, *keys: str) -> Any:
-    """The value under a path of keys, or None where the path ends early."""
-    for key in keys:
-        if not isinstance(obj, Mapping):
-            return None
-        obj = obj.get(key)
-    return obj
-
-
-def mapping(obj: Any, *keys: str) -> dict[str, Any]:
-    value = dig(obj, *keys)
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def sequence(obj: Any, *keys: str) -> list[Any]:
-    value = dig(obj, *keys)
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def text(obj: Any, *keys: str) -> str:
-    value = dig(obj, *keys)
-    return value if isinstance(value, str) else ""
-
-
-def number(obj: Any, *keys: str) -> int:
-    value = dig(obj, *keys)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def name(obj: Obj) -> str:
@@ -73,12 +52,11 @@ def notes(obj: Obj) -> dict[str, str]:
 
 
 def containers(daemonset: Obj) -> list[Obj]:
-    return [item for item in sequence(daemonset, "spec", "template", "spec", "containers") if isinstance(item, Mapping)]
+    return mappings(daemonset, "spec", "template", "spec", "containers")
 
 
 def init_containers(daemonset: Obj) -> list[Obj]:
-    found = sequence(daemonset, "spec", "template", "spec", "initContainers")
-    return [item for item in found if isinstance(item, Mapping)]
+    return mappings(daemonset, "spec", "template", "spec", "initContainers")
 
 
 def split_image(image: str) -> tuple[str, str, str]:
@@ -158,7 +136,7 @@ def environment(container: Obj) -> dict[str, str]:
     }
 
 
-def configmap_volumes(daemonset: Obj) -> list[str]:
+def config_map_volumes(daemonset: Obj) -> list[str]:
     """Names of the ConfigMaps the pods mount, in order, each once; optional ones and projections included."""
     names: list[str] = []
     for volume in sequence(daemonset, "spec", "template", "spec", "volumes"):
@@ -170,7 +148,7 @@ def configmap_volumes(daemonset: Obj) -> list[str]:
 
 def workload(daemonset: Obj, daemon: Obj | None = None) -> Workload:
     """The record's view of a DaemonSet; C(daemon) names the container that is the network daemon."""
-    rolling = dig(daemonset, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
+    rolling = at(daemonset, "spec", "updateStrategy", "rollingUpdate", "maxUnavailable")
     listed = [
         Container(text(item, "name"), text(item, "image"), "daemon" if item is daemon else "sidecar")
         for item in containers(daemonset)

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import build, objects
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Snapshot, config_ref
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 
 def network_path(snapshot: Snapshot) -> str | None:
@@ -28,12 +29,12 @@ def apply(record: Record, snapshot: Snapshot) -> None:
     body = snapshot.body(path)
     if body is None:
         return
-    part = "status" if objects.sequence(body, "status", "clusterNetwork") else "spec"
+    part = "status" if fields.sequence(body, "status", "clusterNetwork") else "spec"
     where = f"Network cluster {part}"
-    for entry in objects.sequence(body, part, "clusterNetwork"):
-        build.add_cidrs(record, "pod", objects.text(entry, "cidr"), f"{where}.clusterNetwork")
-    build.add_cidrs(record, "service", objects.sequence(body, part, "serviceNetwork"), f"{where}.serviceNetwork")
-    build.set_mtu(record, objects.dig(body, "status", "clusterNetworkMTU"))
-    kind = objects.text(body, part, "networkType")
+    for entry in fields.sequence(body, part, "clusterNetwork"):
+        build.add_cidrs(record, "pod", fields.text(entry, "cidr"), f"{where}.clusterNetwork")
+    build.add_cidrs(record, "service", fields.sequence(body, part, "serviceNetwork"), f"{where}.serviceNetwork")
+    build.set_mtu(record, fields.at(body, "status", "clusterNetworkMTU"))
+    kind = fields.text(body, part, "networkType")
     if kind:
         record.add_evidence("Network", "cluster", f"networkType is {kind}", build.CONFIG_BONUS)

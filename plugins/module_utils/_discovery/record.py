@@ -34,8 +34,7 @@ PLUGINS = (
     "unknown",
 )
 # The order is the order of the answer: what carries the pods first.
-ROLES = ("primary", "chained", "policy", "secondary", "meta", "duplicate", "leftover")
-SCOPES = ("cluster", "partial", "namespace")
+ROLES = ("primary", "part", "chained", "policy", "secondary", "meta", "duplicate", "leftover")
 
 CONFIDENCES = ("certain", "likely", "possible", "weak")
 CERTAIN = 90
@@ -55,7 +54,7 @@ class Cidr:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why discovery said so: a fact, the object it was read from, and its weight from 0 to 100."""
+    """The reason for a finding: a fact, the object it was read from, and its weight from 0 to 100."""
 
     source: str
     ref: str
@@ -91,6 +90,11 @@ class Workload:
     max_unavailable: str | None = None
     selector: dict[str, Any] = field(default_factory=dict)
     containers: list[Container] = field(default_factory=list)
+
+    @property
+    def status_known(self) -> bool:
+        """Whether the numbers are of what is asked for now: a controller has seen this generation and counted."""
+        return self.observed_generation >= self.generation
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,7 @@ class Record:
     warnings: list[str] = field(default_factory=list)
     config_error: str | None = None
     stale_suspected: bool = False
+    searched: str = "labels"
     collected_at: str = ""
     server_version: str | None = None
     api_calls: int = 0
@@ -199,8 +204,12 @@ class Record:
 
     @property
     def active(self) -> bool:
-        """Whether something runs: pods that are wanted, or a daemon inside the distribution's own process."""
-        return self.desired > 0 or self.install_method == "embedded"
+        """Whether something runs: pods that are wanted, or a daemon inside the distribution's own process.
+
+        What no controller has counted yet may run; only a status that is known says that nothing is wanted.
+        """
+        uncounted = any(not workload.status_known for workload in self.workloads)
+        return self.desired > 0 or uncounted or self.install_method == "embedded"
 
     def add_evidence(self, source: str, ref: str, fact: str, weight: int) -> None:
         self.evidence.append(Evidence(source, ref, fact, weight))

@@ -25,6 +25,7 @@ def assign(records: Sequence[Record]) -> None:
                 record.stale_suspected = True
     for plugin in {record.plugin for record in active}:
         _mark_duplicates([record for record in active if record.plugin == plugin])
+    _pair([record for record in active if record.role == "primary"])
     _choose([record for record in active if record.role == "primary"])
     _policy(records)
 
@@ -37,8 +38,31 @@ def _mark_duplicates(same: Sequence[Record]) -> None:
         if record is not best:
             record.role = "duplicate"
         record.health.reasons.append(DUPLICATE)
-        others = ", ".join(sorted(other.namespace or "-" for other in same if other is not record))
+        others = ", ".join(sorted(map(_place, [other for other in same if other is not record])))
         record.warnings.append(f"{record.plugin} is installed more than once: also in namespace {others}.")
+
+
+def _place(record: Record) -> str:
+    names = ", ".join(workload.name for workload in record.workloads)
+    return f"{record.namespace or '-'} ({names})" if names else record.namespace or "-"
+
+
+def _pair(primaries: Sequence[Record]) -> None:
+    """Of two plugins that a vendor runs as one network, the one that has the agent on the nodes stands for both.
+
+    Sources: https://learn.microsoft.com/azure/aks/azure-cni-powered-by-cilium (azure-cns hands out the addresses,
+    C(ipam: delegated-plugin)); https://docs.cilium.io/en/stable/network/kube-router/ (kube-router announces routes,
+    C(--enable-cni=false)).
+    """
+    agent = next((item for item in primaries if item.plugin == "cilium"), None)
+    if agent is None:
+        return
+    for other in primaries:
+        delegated = other.plugin == "azure-cni" and agent.networking.ipam == "cloud"
+        routes = other.plugin == "kube-router" and other.cni.conf_name is None
+        if delegated or routes:
+            other.role = "part"
+            other.add_evidence("pair", f"{agent.plugin} and {other.plugin}", "a vendor's pair: one network", 0)
 
 
 def _choose(primaries: Sequence[Record]) -> None:

@@ -4,7 +4,7 @@
 
 """What was read from one cluster, and what a recogniser is.
 
-A recogniser is one file in ``recognisers``: pure functions over a Snapshot, and hints that keep the requests narrow.
+A recogniser is one file in C(recognisers): pure functions over a Snapshot, and hints that keep the requests narrow.
 Private to podnet.cni: may change in any release.
 """
 
@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, List, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj, sequence
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import ConfigRef, Record
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 FOUND = "found"
 ABSENT = "absent"
@@ -36,7 +37,8 @@ class Snapshot:
 
     C(nodes) is a page of them, C(nodes_total) their number; C(servers) are control plane Nodes beyond that page, with
     their metadata alone. C(scope) is C(partial) once something was forbidden without which absence proves nothing.
-    C(unsought) says where nobody looked although it was allowed, because the options say so.
+    C(unsought) says where nobody looked although it was allowed, because the options say so. C(searched) says by what
+    DaemonSets were looked for: C(labels) and names that are known, also C(images), or C(all) of them were read.
     """
 
     server_version: str | None = None
@@ -49,6 +51,7 @@ class Snapshot:
     scope: str = "cluster"
     warnings: list[str] = field(default_factory=list)
     unsought: list[str] = field(default_factory=list)
+    searched: str = "labels"
 
     @property
     def conclusive(self) -> bool:
@@ -63,7 +66,7 @@ class Snapshot:
 
     def items(self, path: str) -> list[Obj]:
         """The objects of a list that was fetched; empty when it was not found."""
-        return [item for item in sequence(self.body(path), "items") if isinstance(item, Mapping)]
+        return fields.mappings(self.body(path), "items")
 
     def api(self, group: str, *preferred: str) -> str | None:
         """Path of an API group in the first preferred version it serves, else its first; None when absent."""
@@ -94,7 +97,8 @@ class Recogniser:
 
     Hints: C(labels) are label keys and values of the DaemonSet objects; C(names) are DaemonSets without labels, asked
     for only where one of C(api_groups) is served or a Node condition has C(node_reason). C(late_labels) are asked for
-    on the same condition. C(node_annotations) are the prefixes the plugin writes on Nodes. A C(fallback) is asked only
+    on the same condition. C(node_annotations) are the prefixes the plugin writes on Nodes. C(left_behind) are its
+    ConfigMaps by namespace and name, which tell of an installation whose workload is gone. A C(fallback) is asked only
     when no other recogniser has found what carries the pods.
     """
 
@@ -109,10 +113,11 @@ class Recogniser:
     api_groups: tuple[str, ...] = ()
     node_reason: str = ""
     node_annotations: tuple[str, ...] = ()
+    left_behind: tuple[tuple[str, str], ...] = ()
     fallback: bool = False
 
 
-def configmap_path(namespace: str, name: str) -> str:
+def config_map_path(namespace: str, name: str) -> str:
     return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
 
 

@@ -9,11 +9,11 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import SCHEMA_VERSION
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses
 
 Data = Mapping[str, Any]
 
@@ -41,12 +41,22 @@ def summarise(records: Sequence[Data]) -> dict[str, Any]:
         "health": min((item["health"]["state"] for item in installed), key=_WORST_FIRST.index),
         "scope": scope,
         "warnings": list(dict.fromkeys(warning for item in records for warning in item["warnings"])),
+        "not_looked_for": _not_looked_for(leading),
         "overlaps": [],
         "overlap_unknown": _unknown(scope, primary, found),
         "server_version": leading["server_version"],
         "collected_at": leading["collected_at"],
         "api_calls": leading["api_calls"],
     }
+
+
+def _not_looked_for(record: Data) -> list[str]:
+    """What can be there beside what was found, because a primary was found without looking at all DaemonSets."""
+    what = {
+        "labels": "components without a label that is known, like a Multus of one's own: only labels were looked for",
+        "images": "components that only their arguments tell: names and images were looked at",
+    }.get(record["searched"])
+    return [f"{what}. mode=full reads all DaemonSets."] if what else []
 
 
 def _unknown(scope: str, primary: Data | None, found: Mapping[str, Sequence[Data]]) -> list[str]:
@@ -92,5 +102,5 @@ def _named(summary: Data) -> list[tuple[str, Data]]:
 
 
 def _overlap(one: str, other: str) -> bool:
-    first, second = ipaddress.ip_network(one), ipaddress.ip_network(other)
+    first, second = addresses.parse_cidr(one), addresses.parse_cidr(other)
     return first.version == second.version and first.overlaps(second)

@@ -4,7 +4,7 @@
 
 """Carries out a plan for objects, and waits for what has to be there before the next of them.
 
-A run can be told to end where it would wait long, and the next run goes on: what is done already is no change then.
+A run can be told to end where it would wait long, and the next run goes on: what is done already is not a change then.
 Private to podnet.cni: may change in any release.
 """
 
@@ -15,7 +15,7 @@ import time
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, rollout
+from ansible_collections.podnet.cni.plugins.module_utils._kube import causes, crds, fields, rollout
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound, Unreachable
 from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import (
@@ -44,6 +44,10 @@ class Paused(Exception):
         self.what = what
         self.waited = waited
         self.lacking = lacking
+
+
+TOLD: dict[str, dict[str, Any]] = {"patience": {"type": "float"}, "resume": {"type": "dict", "default": {}}}
+"""How long one run waits, and what an earlier one waited for, as the action plugin says; see Applier."""
 
 
 class Applier:
@@ -113,7 +117,9 @@ class Applier:
     def _definitions(self) -> None:
         """Wait until objects of the kinds that were made can be used."""
         if self._pending:
-            self._wait(DEFINITIONS, self._lacking_definitions, "Mend that; what was applied so far stays.")
+            self._wait(
+                DEFINITIONS, self._lacking_definitions, "Correct that and run again; what was applied so far stays."
+            )
             self._resources.forget()
 
     def _lacking_definitions(self) -> str:
@@ -137,14 +143,16 @@ class Applier:
                     look = functools.partial(self._not_gone, step.identity, step.path)
                     self._wait(str(step.identity), look, "Look at its finalizers and at what it contains.")
             elif step.identity.kind in rollout.KINDS:
-                look = functools.partial(self._not_rolled_out, step.identity, step.path or self._path(step.identity))
-                self._wait(str(step.identity), look, "Look at its pods and events, or wait longer.")
+                path = step.path or self._path(step.identity)
+                look = functools.partial(self._not_rolled_out, step.identity, path)
+                explain = functools.partial(self._why_not, step.identity, path)
+                self._wait(str(step.identity), look, "Look at its pods and events, or wait longer.", explain)
 
     def _not_gone(self, identity: Identity, path: str) -> str:
         item = find(self._client, path)
         if item is None:
             return ""
-        finalizers = [*(item["metadata"].get("finalizers") or []), *((item.get("spec") or {}).get("finalizers") or [])]
+        finalizers = [*(item["metadata"].get("finalizers") or []), *fields.sequence(item, "spec", "finalizers")]
         held = f", held up by {', '.join(map(str, finalizers))}" if finalizers else ""
         return f"{identity} is not gone{held}"
 
@@ -155,8 +163,24 @@ class Applier:
             self.remarks.append(f"{identity}: {old}")
         return f"{identity} is not rolled out: {lacking}" if lacking else ""
 
-    def _wait(self, what: str, look: Callable[[], str], advice: str) -> None:
-        """Repeat a look until it says that nothing is lacking."""
+    def _why_not(self, identity: Identity, path: str) -> str | None:
+        """Why a workload is not rolled out; None where it lacks nothing but pods on nodes that cannot have them.
+
+        Raises InputError where such nodes keep the others from having theirs.
+        """
+        found = causes.shortage(self._client, {"kind": identity.kind, **self._client.get(path)})
+        said = "; ".join(f"{cause.object}: {cause.problem}" for cause in found.causes[:_NAMED])
+        if found.excused:
+            self.remarks.append(f"{identity} is not awaited on {', '.join(found.excused)}: {said or 'it is silent'}.")
+            return None
+        if found.remedy:
+            raise InputError(f"{identity} is not rolled out: {said}. {found.remedy}")
+        return said
+
+    def _wait(
+        self, what: str, look: Callable[[], str], advice: str, explain: Callable[[], str | None] | None = None
+    ) -> None:
+        """Repeat a look until it says that nothing is lacking. What is lacking in the end is explained."""
         before = self._resume.get(what, 0.0)
         began = time.monotonic()
         while True:
@@ -164,7 +188,13 @@ class Applier:
             if not lacking:
                 return
             waited = time.monotonic() - began
-            if before + waited > self._timeout:
+            late = before + waited > self._timeout
+            if late or (self._patience is not None and waited >= self._patience):
+                why = explain() if explain is not None else ""
+                if why is None:
+                    return
+                lacking += f": {why}" if why else ""
+            if late:
                 raise Unreachable(f"after {self._timeout:g} s: {lacking}. {advice}")
             if self._patience is not None and waited >= self._patience:
                 raise Paused(what, before + waited, lacking)
@@ -189,7 +219,7 @@ def run(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -> dict
             applier.wait(steps)
     except Paused as pause:
         progress = {"text": f"waiting for {pause.lacking}", "resume": {pause.what: pause.waited}}
-        return {**_result(applier.done, applier.remarks), "finished": False, "progress": progress}
+        return {**_result(applier.done, applier.remarks), "done": False, "progress": progress}
     return _result(steps, applier.remarks)
 
 
@@ -197,7 +227,7 @@ def _result(steps: Sequence[Step], remarks: Sequence[str] = ()) -> dict[str, Any
     changes = [step for step in steps if step.action]
     return {
         "changed": bool(changes),
-        "finished": True,
+        "done": True,
         "warnings": list(remarks),
         "actions": [f"{step.action} {step.identity}" for step in changes],
         "objects": [step.to_dict() for step in steps],

@@ -24,8 +24,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import argument_spec, fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import InvalidAuth
 from ansible_collections.podnet.cni.plugins.module_utils._kube.library import Library, load, load_x509
+
+ARGUMENT_SPEC = argument_spec.ARGUMENT_SPEC
+secrets = argument_spec.secrets
 
 EXEC_TIMEOUT = 60.0
 """Seconds an exec plugin of a kubeconfig may take; the Python package itself sets no bound."""
@@ -49,74 +53,6 @@ ENVIRONMENT: Mapping[str, str] = {
     "impersonate_groups": "K8S_AUTH_IMPERSONATE_GROUPS",
 }
 """Option -> variable that fills it when the option is not given."""
-
-ARGUMENT_SPEC: Mapping[str, Mapping[str, Any]] = {
-    "kubeconfig": {"type": "raw", "no_log": False},
-    "context": {"type": "str"},
-    "host": {"type": "str"},
-    "api_key": {"type": "str", "no_log": True},
-    "username": {"type": "str"},
-    "password": {"type": "str", "no_log": True},
-    "validate_certs": {"type": "bool", "aliases": ["verify_ssl"]},
-    "ca_cert": {"type": "path", "aliases": ["ssl_ca_cert"]},
-    "client_cert": {"type": "path", "aliases": ["cert_file"]},
-    "client_key": {"type": "path", "aliases": ["key_file"], "no_log": False},
-    # The URL may hold a password.
-    "proxy": {"type": "str", "no_log": True},
-    "no_proxy": {"type": "str"},
-    "impersonate_user": {"type": "str"},
-    "impersonate_groups": {"type": "list", "elements": "str"},
-}
-"""Ansible argument spec of the options; documented in the fragment podnet.cni._kubernetes.
-
-A kubeconfig marked no_log as a whole would blank out each of its texts wherever it occurs in the result: the file's
-path, the name of the context, even a word like "v1". A module masks secrets() of it instead, and logs no arguments.
-"""
-
-
-_SECRETS = frozenset(
-    (
-        "token",
-        "password",
-        "client-key-data",
-        "id-token",
-        "access-token",
-        "refresh-token",
-        "client-secret",
-        "value",  # in the environment of an exec plugin
-    )
-)
-
-
-def secrets(kubeconfig: Any) -> set[str]:
-    """The secret texts in a kubeconfig given as a dictionary, the password in the URL of a proxy included."""
-    found = set()
-    for key, text in _leaves(kubeconfig):
-        if key in _SECRETS:
-            found.add(text)
-        elif key == "proxy-url":
-            found |= _password_in(text)
-    return found
-
-
-def _password_in(url: str) -> set[str]:
-    """The password of a URL as it stands there and as it is sent; the whole URL where it cannot be taken apart."""
-    try:
-        password = urlsplit(url).password or ""
-    except ValueError:
-        return {url}
-    return {password, unquote(password)} - {""}
-
-
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            yield from _leaves(member, str(name))
-    elif isinstance(value, (list, tuple)):
-        for member in value:
-            yield from _leaves(member, key)
-    elif isinstance(value, str) and value:
-        yield key, value
 
 
 @dataclass(frozen=True)
@@ -251,7 +187,7 @@ def resolve(auth: Auth) -> Target:
     headers += [("Impersonate-Group", group) for group in groups]
     server = str(configuration.host).rstrip("/")
     if not server.startswith(("http://", "https://")):
-        raise InvalidAuth(f"host {server!r} is no API server address: write it as https://name:port.")
+        raise InvalidAuth(f"host {server!r} is not an API server address: write it as https://name:port.")
     return Target(configuration, server, context, headers, renewer)
 
 
@@ -358,12 +294,20 @@ def _load_kubeconfig(library: Library, auth: Auth, configuration: Any) -> tuple[
         detail = text if text.startswith("File does not exist") else "a section is incomplete"
         raise InvalidAuth(f"{where} cannot be used: {detail}. Compare it with kubectl config view.") from None
     except (binascii.Error, UnicodeDecodeError):
-        raise InvalidAuth(f"{where} holds certificate or key data that is no base64.") from None
+        raise InvalidAuth(f"{where} holds certificate or key data that is not base64.") from None
     except OSError as error:
         raise InvalidAuth(f"{where} cannot be used: {error.strerror}: {error.filename}.") from error
+    except InvalidAuth:
+        raise
+    # An auth-provider of old and what renews tokens raise what they like; their texts may quote credentials.
+    except Exception as error:
+        what = renewer or where
+        raise InvalidAuth(f"{what} failed ({type(error).__name__}). Try kubectl with it, and log in again.") from None
     if "exec" in user and not configuration.api_key and not configuration.cert_file:
         detail = "; ".join(errors)[:400] or "no token and no certificate in its answer"
-        raise InvalidAuth(f"{renewer} gave no credentials: {detail}. Run the command by hand.")
+        hint = str(user["exec"].safe_get("installHint") or "") if hasattr(user["exec"], "safe_get") else ""
+        advice = f" {' '.join(hint.split())[:400]}" if hint else " Run the command by hand."
+        raise InvalidAuth(f"{renewer} gave no credentials: {detail}.{advice}")
     return name, (str(user.get("as") or ""), tuple(str(group) for group in user.get("as-groups") or ())), renewer
 
 
@@ -409,13 +353,13 @@ def _select(content: Any, source: str, wanted: str | None) -> tuple[str, Mapping
     if entry is None:
         raise InvalidAuth(f"{source} has no context {name!r}; it knows: {known}.")
     context = entry.get("context") or {}
-    cluster = sections["clusters"].get(context.get("cluster"), {}).get("cluster")
+    cluster = fields.at(sections["clusters"].get(context.get("cluster")), "cluster")
     if not isinstance(cluster, Mapping) or not cluster.get("server"):
         raise InvalidAuth(f"{source}: context {name!r} names cluster {context.get('cluster')!r}, which has no server.")
     user_name = context.get("user")
     if user_name and user_name not in sections["users"]:
         raise InvalidAuth(f"{source}: context {name!r} names user {user_name!r}, which is not in the file.")
-    user = sections["users"].get(user_name, {}).get("user") or {}
+    user = fields.mapping(sections["users"].get(user_name), "user")
     return str(name), user
 
 
@@ -426,7 +370,7 @@ def _by_name(content: Any, section: str) -> dict[Any, Mapping[str, Any]]:
 
 
 def _command(user: Mapping[str, Any]) -> str:
-    return str((user.get("exec") or {}).get("command", ""))
+    return str(fields.at(user, "exec", "command") or "")
 
 
 class _Capture(logging.Handler):

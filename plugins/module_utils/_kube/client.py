@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Generator, Iterator, Mapping
 from urllib.parse import urlencode
 
+from ansible_collections.podnet.cni.plugins.module_utils._host import tls
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.auth import Auth, Target, resolve
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
     BY_STATUS,
@@ -33,6 +35,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
 from ansible_collections.podnet.cni.plugins.module_utils._kube.library import load
 
 JSON = "application/json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 
 PATCH_TYPES: Mapping[str, str] = {
@@ -91,7 +94,7 @@ class WatchEvent:
     @property
     def resource_version(self) -> str:
         """Where a watch resumes after this event."""
-        return str((self.object.get("metadata") or {}).get("resourceVersion", ""))
+        return fields.text(self.object, "metadata", "resourceVersion")
 
 
 class KubeClient:
@@ -122,8 +125,6 @@ class KubeClient:
         library = load()
         self._urllib3 = library.urllib3
         self._header_dict = library.header_dict
-        # http.client refuses bad header values, ssl unreadable certificate files, before urllib3 can wrap them.
-        self._failures = (library.urllib3.exceptions.HTTPError, ValueError, OSError)
         if len(self.target.headers) > 2 and library.urllib3.__version__.startswith("1."):
             raise InvalidAuth(
                 "impersonate_groups: urllib3 before 2.0 would send several groups as one of a longer name. "
@@ -134,8 +135,11 @@ class KubeClient:
             library.urllib3.disable_warnings(library.urllib3.exceptions.InsecureRequestWarning)
         try:
             self._pool = library.rest_client(self.target.configuration).pool_manager
-        except (OSError, ValueError) as error:
-            raise InvalidAuth(f"{self.target.label}: the TLS or proxy options cannot be used: {error}.") from None
+        # Whatever the package and those below it raise, as for a SOCKS proxy without the package that speaks it.
+        except Exception as error:
+            raise InvalidAuth(
+                f"{self.target.label}: the TLS or proxy options cannot be used: {_words(error)}."
+            ) from None
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], **settings: Any) -> KubeClient:
@@ -188,7 +192,10 @@ class KubeClient:
             try:
                 reply = self._send(method, url, headers, data, timeout=min(self.timeout, max(left, 1.0)))
                 content = reply.data
-            except self._failures as error:
+            except KubeError:
+                raise
+            # This is the boundary to the libraries: nothing of theirs leaves it untranslated.
+            except Exception as error:
                 if not self._dropped(error) or method not in _IDEMPOTENT or attempt > 1:
                     raise self._transport_error(error, method, path) from None
                 continue
@@ -284,7 +291,9 @@ class KubeClient:
         url = path + _query_text(full)
         try:
             reply = self._send("GET", url, {"Accept": JSON}, None, timeout=seconds + WATCH_GRACE, stream=True)
-        except self._failures as error:
+        except KubeError:
+            raise
+        except Exception as error:
             raise self._transport_error(error, "WATCH", path) from None
         self._watching.append(reply)
         try:
@@ -309,7 +318,9 @@ class KubeClient:
                 for line in complete:
                     if line.strip():
                         yield line
-        except self._failures as error:
+        except KubeError:
+            raise
+        except Exception as error:
             raise self._transport_error(error, "WATCH", path) from None
 
     def _send(
@@ -351,7 +362,7 @@ class KubeClient:
             return json.loads(content)
         except ValueError:
             raise Unreachable(
-                f"{method} {path} at {self.target.label}: the answer is no JSON. Is this a Kubernetes API server?",
+                f"{method} {path} at {self.target.label}: the answer is not JSON. Is this a Kubernetes API server?",
                 status=reply.status,
                 path=path,
             ) from None
@@ -378,23 +389,26 @@ class KubeClient:
     def _transport_error(self, error: Exception, method: str, path: str) -> KubeError:
         exceptions = self._urllib3.exceptions
         where = f"{method} {path} at {self.target.label}"
-        text = str(error)
+        text = _words(error)
         if isinstance(error, ValueError) and "header" in text:
             return InvalidAuth(f"{where}: the token or user name holds characters no HTTP header may hold.", path=path)
-        if isinstance(error, FileNotFoundError) or "PEM lib" in text or "KEY_VALUES_MISMATCH" in text:
-            return InvalidAuth(
-                f"{where}: the CA certificate, client certificate or client key cannot be loaded, or key and "
-                "certificate do not belong together.",
-                path=path,
-            )
-        if isinstance(error, exceptions.SSLError) or "CERTIFICATE" in text.upper():
-            return Unreachable(f"{where}: {_tls_advice(text)}", path=path)
+        refusal = tls.refusal(error)
+        if refusal is not None or isinstance(error, (FileNotFoundError, exceptions.SSLError)):
+            return _tls_error(refusal, error, where, path)
         if isinstance(error, exceptions.TimeoutError) and not isinstance(error, exceptions.NewConnectionError):
             return Unreachable(f"{where}: no answer within {self.timeout:g} s. Check address and firewall.", path=path)
         if isinstance(error, exceptions.ProxyError):
             return Unreachable(f"{where}: the proxy does not answer. Check proxy and no_proxy.", path=path)
         detail = text.split(": ", 1)[-1] or type(error).__name__
         return Unreachable(f"{where}: cannot connect: {detail}. Check host, port and that the server runs.", path=path)
+
+
+def _words(error: Exception) -> str:
+    """What an error says; its type for one that says nothing, or cannot."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        return type(error).__name__
 
 
 def update_with_retry(
@@ -416,7 +430,7 @@ def update_with_retry(
         body = change(current)
         if body is None:
             return current, False
-        version = (current.get("metadata") or {}).get("resourceVersion")
+        version = fields.at(current, "metadata", "resourceVersion")
         pinned = {**body, "metadata": {**(body.get("metadata") or {}), "resourceVersion": version}}
         try:
             return client.patch(patch_path or path, pinned, kind), True
@@ -440,7 +454,9 @@ def _query_text(query: Mapping[str, Any] | None) -> str:
 def _mapping(body: Any) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
-    raise KubeError("The API server answered with something that is no JSON object. Is this a Kubernetes API server?")
+    raise KubeError(
+        "The API server answered with something that is not a JSON object. Is this a Kubernetes API server?"
+    )
 
 
 def _retry_delay(method: str, status: int, headers: Mapping[str, str], attempt: int) -> float | None:
@@ -470,16 +486,26 @@ def _status_text(content: bytes) -> tuple[str, str]:
     return str(status.get("message") or "without a message").rstrip("."), str(status.get("reason") or "")
 
 
-def _tls_advice(text: str) -> str:
-    lowered = text.lower()
-    if "wrong version number" in lowered or "http_request" in lowered:
-        return "the server does not speak TLS. Is the address http instead of https?"
-    if "certificate has expired" in lowered:
-        return "the server's certificate has expired. Renew it."
-    if "hostname mismatch" in lowered or "ip address mismatch" in lowered or "doesn't match" in lowered:
-        return "the server's certificate does not name this host. Use the name in the certificate."
-    if "alert" in lowered:
-        return "the server refuses the client certificate. It may have expired or be from another cluster."
-    if "verify failed" in lowered:
-        return "the server's certificate is not signed by the CA we were given. Check ca_cert or the kubeconfig's CA."
-    return f"TLS failed: {text}"
+def _tls_error(refusal: tls.Refusal | None, error: Exception, where: str, path: str) -> KubeError:
+    if isinstance(error, FileNotFoundError) or (refusal is not None and refusal.kind == tls.UNREADABLE):
+        text = "the CA certificate, client certificate or client key cannot be loaded."
+        return InvalidAuth(f"{where}: {text}", path=path)
+    if refusal is None:
+        return Unreachable(f"{where}: TLS failed: {error}", path=path)
+    if refusal.kind == tls.KEY_MISMATCH:
+        return InvalidAuth(f"{where}: {refusal.text}: check client_cert and client_key.", path=path)
+    return Unreachable(f"{where}: {_tls_advice(refusal)}", path=path)
+
+
+def _tls_advice(refusal: tls.Refusal) -> str:
+    remedies = {
+        tls.STRICT: f"{tls.STRICT_REMEDY}.",
+        tls.EXPIRED: "Renew it, and check the clock here.",
+        tls.NOT_YET_VALID: "Check the clocks here and on the server.",
+        tls.OTHER_NAME: "It does not name this host: use the name in the certificate.",
+        tls.OTHER_CA: "It is not signed by the CA we were given: check ca_cert or the kubeconfig's CA.",
+        tls.REFUSED_BY_SERVER: "It may have expired or be from another cluster.",
+        tls.NO_TLS: "Is the address http instead of https?",
+        tls.CLOSED: "Is the address http instead of https?",
+    }
+    return f"{refusal.text}. {remedies.get(refusal.kind, '')}".strip()

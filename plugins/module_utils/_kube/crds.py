@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound, Unreachable
 
@@ -24,7 +25,7 @@ CONDITIONS = ("NamesAccepted", "Established")
 
 def condition_text(item: Mapping[str, Any], name: str, wanted: str = "True") -> str:
     """What keeps a condition of an object from being as wanted, with the API's own words; empty when nothing does."""
-    for each in (item.get("status") or {}).get("conditions") or []:
+    for each in fields.sequence(item, "status", "conditions"):
         if each.get("type") == name:
             if each.get("status") == wanted:
                 return ""
@@ -42,7 +43,7 @@ def unaccepted(definition: Mapping[str, Any]) -> str:
 def unlisted(client: KubeClient, definition: Mapping[str, Any]) -> str:
     """Which version of an established definition the API server does not serve yet. Raises KubeError."""
     spec = definition.get("spec") or {}
-    group, plural = str(spec.get("group")), str((spec.get("names") or {}).get("plural"))
+    group, plural = str(spec.get("group")), str(fields.at(spec, "names", "plural"))
     for version in spec.get("versions") or []:
         if not version.get("served"):
             continue

@@ -20,7 +20,7 @@ class KubeError(PodnetError):
 
     C(status) is the HTTP status, 0 when there was no answer. C(reason) is the machine-readable reason of the
     server's Status object (for example C(AlreadyExists)), empty when there was none. C(path) is the path asked for.
-    C(text) is the start of an answer that is no Status object, as C(/readyz) gives it.
+    C(text) is the start of an answer that is not a Status object, as C(/readyz) gives it.
     """
 
     def __init__(self, message: str, *, status: int = 0, reason: str = "", path: str = "", text: str = "") -> None:

@@ -6,7 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-flannel's preshared keys are in the network config, a JSON text in a ConfigMap; kubectl keeps a copy of the whole object
+A network's preshared keys can be in its config, a JSON text in a ConfigMap; kubectl keeps a copy of the whole object
 in an annotation (https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/).
 """
 
@@ -17,11 +17,13 @@ import json
 import re
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
+SECRET_KEYS = frozenset(("psk", "accesskeysecret"))
+"""In lower case, the keys whose values are secrets in a JSON text that a ConfigMap holds."""
 
 _MAPS = ("data", "stringData")
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # In JSON, in JSON that is a text of another JSON, and in what is not quite JSON.
+_LONG_NUMBER = 10**7
 _KEY = re.compile(r"""psk\\*"\s*:\s*\\*"([^"\\]+)""", re.IGNORECASE)
 
 
@@ -49,10 +51,26 @@ def config_secrets(data: Mapping[str, Any]) -> set[str]:
             continue
         found.update(_KEY.findall(text))
         try:
-            found.update(_network_config.secret_texts(json.loads(text)))
+            found.update(_secret_values(json.loads(text)))
         except (ValueError, RecursionError):
             continue
     return found
+
+
+def _secret_values(document: Any) -> set[str]:
+    """The values of secret keys, however deep. A short number is none: hiding it would make the rest unreadable."""
+    if isinstance(document, list):
+        return set().union(*map(_secret_values, document))
+    found: set[str] = set()
+    for key, value in document.items() if isinstance(document, dict) else ():
+        if key.lower() in SECRET_KEYS and (value if isinstance(value, str) else _is_long_number(value)):
+            found.add(str(value))
+        found |= _secret_values(value)
+    return found
+
+
+def _is_long_number(value: Any) -> bool:
+    return isinstance(value, int) and value >= _LONG_NUMBER
 
 
 def masked_config(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, hiding, order
+from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, fields, hiding, order
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 
@@ -166,7 +166,7 @@ def shown(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _owned(item: Mapping[str, Any]) -> Any:
     """The fields that are ours, as the server records them."""
-    for entry in (item.get("metadata") or {}).get("managedFields") or []:
+    for entry in fields.sequence(item, "metadata", "managedFields"):
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
             return entry.get("fieldsV1")
     return None
@@ -193,7 +193,7 @@ def _foreign(item: Mapping[str, Any], live: Mapping[str, Any] | None, label: str
 
 
 def _labels(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (item.get("metadata") or {}).get("labels") or {}
+    return fields.mapping(item, "metadata", "labels")
 
 
 def plan_present(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN, label: str = "") -> list[Step]:
@@ -224,11 +224,11 @@ def plan_present(client: KubeClient, definitions: Sequence[Any], how: str = GIVE
 
 
 def _made(identity: Identity, item: Mapping[str, Any]) -> tuple[str, str]:
-    """What an object makes room for: group and kind of a CustomResourceDefinition, or a namespace."""
+    """What an object defines for others: group and kind of a CustomResourceDefinition, or a namespace."""
     if identity.kind != crds.KIND:
         return identity.kind, identity.name
     spec = item.get("spec") or {}
-    return str(spec.get("group")), str((spec.get("names") or {}).get("kind"))
+    return str(spec.get("group")), str(fields.at(spec, "names", "kind"))
 
 
 def _compare(
@@ -271,7 +271,7 @@ def plan_absent(client: KubeClient, definitions: Sequence[Any], how: str = GIVEN
 
 def ending(item: Mapping[str, Any]) -> bool:
     """Whether an object is being deleted already, which only its finalizers and contents still hold up."""
-    return bool((item.get("metadata") or {}).get("deletionTimestamp"))
+    return bool(fields.at(item, "metadata", "deletionTimestamp"))
 
 
 def find(client: KubeClient, path: str) -> dict[str, Any] | None:

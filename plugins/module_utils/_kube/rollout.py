@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+
 KINDS = ("Deployment", "StatefulSet", "DaemonSet")
-_STARTING = ("ContainerCreating", "PodInitializing")
-_MESSAGE = 200
 
 
 def rolled_out(item: Mapping[str, Any]) -> bool:
@@ -59,7 +59,7 @@ def taken_at_once(item: Mapping[str, Any]) -> int:
     if item.get("kind") == "DaemonSet":
         total = int(status.get("desiredNumberScheduled") or 0)
     if item.get("kind") != "Deployment":
-        given = (spec.get("updateStrategy") or {}).get("rollingUpdate") or {}
+        given = fields.mapping(spec, "updateStrategy", "rollingUpdate")
         return min(total, _share(given.get("maxUnavailable", 1), total, up=True))
     strategy = spec.get("strategy") or {}
     if strategy.get("type") == "Recreate":
@@ -97,24 +97,4 @@ def outdated(item: Mapping[str, Any]) -> str:
 
 def _on_delete(item: Mapping[str, Any]) -> bool:
     """Whether its controller never replaces a pod; for a DaemonSet and a StatefulSet."""
-    return ((item.get("spec") or {}).get("updateStrategy") or {}).get("type") == "OnDelete"
-
-
-def pod_problem(pod: Mapping[str, Any]) -> str:
-    """Why a pod is not ready, in the words of the API; empty for one that is."""
-    status = pod.get("status") or {}
-    conditions = {each.get("type"): each for each in status.get("conditions") or []}
-    if (conditions.get("Ready") or {}).get("status") == "True":
-        return ""
-    for each in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        state = each.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        if waiting.get("reason") and waiting["reason"] not in _STARTING:
-            detail = str(waiting.get("message") or "no message")[:_MESSAGE]
-            return f"container {each.get('name')} is in {waiting['reason']}: {detail}"
-        if ended.get("exitCode"):
-            return f"container {each.get('name')} exited with {ended['exitCode']}: {ended.get('reason') or 'no reason'}"
-    scheduled = conditions.get("PodScheduled") or {}
-    if scheduled.get("status") == "False":
-        return f"it is not scheduled: {str(scheduled.get('message') or scheduled.get('reason'))[:_MESSAGE]}"
-    return "it is not ready"
+    return fields.at(item, "spec", "updateStrategy", "type") == "OnDelete"

@@ -22,6 +22,7 @@ from importlib import import_module
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.objects import FIELD_MANAGER, find
 
@@ -236,12 +237,12 @@ class Secrets:
 def read(client: KubeClient, secrets: Secrets) -> State:
     """What the Secrets hold; an empty state where there are none.
 
-    A CA without its key can sign nothing more: it is no CA of ours, but what it signed stays trusted for a while.
+    A CA without its key can sign nothing more: it is not a CA of ours, but what it signed stays trusted for a while.
     """
     authority = find(client, _path(secrets.namespace, secrets.ca)) or {}
     leaf = find(client, _path(secrets.namespace, secrets.leaf)) or {}
     held, served = _decoded(authority), _decoded(leaf)
-    text = str(((authority.get("metadata") or {}).get("annotations") or {}).get(GENERATION, "1"))
+    text = str(fields.at(authority, "metadata", "annotations", GENERATION) or "1")
     ca, previous = Pair(held.get("ca.crt", ""), held.get("ca.key", "")), held.get("previous.crt", "")
     if ca and not ca.key:
         ca, previous = Pair(), f"{ca.certificate.strip()}\n{previous}"
@@ -293,7 +294,7 @@ def published(client: KubeClient, name: str) -> str | None:
     for kind in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
         item = find(client, f"{WEBHOOKS}/{kind}/{name}") or {}
         for webhook in item.get("webhooks") or []:
-            text = (webhook.get("clientConfig") or {}).get("caBundle") or ""
+            text = fields.at(webhook, "clientConfig", "caBundle") or ""
             bundles.append(base64.b64decode(text).decode("utf-8", "replace"))
     if not bundles:
         return None

@@ -10,14 +10,14 @@ Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 import ipaddress
+import time
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence, Union
+from typing import Any, Callable, Iterator, Mapping, Sequence, Union
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, rollout
+from ansible_collections.podnet.cni.plugins.module_utils._kube import causes, crds, fields, rollout
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
-    Forbidden,
     KubeError,
     NotFound,
     Unreachable,
@@ -25,6 +25,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
 
 ANSWER_TIMEOUT = 10.0
 """Seconds for one request: a look has to end so that it can be repeated and its news shown."""
+
+REJOIN = "Delete and join such a node anew."
 
 FAMILIES = ("ipv4", "ipv6")
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
@@ -42,12 +44,18 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
             "kind": {"type": "str", "choices": list(rollout.KINDS), "default": "DaemonSet"},
             "namespace": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
+            "left_out": {"type": "list", "elements": "str", "default": []},
         },
     },
     "timeout": {"type": "float", "default": 300.0},
     "poll": {"type": "float", "default": 2.0},
-    "explain": {"type": "bool", "default": False},
 }
+TOLD: dict[str, dict[str, Any]] = {
+    "explain": {"type": "bool", "default": False},
+    "patience": {"type": "float", "default": 0.0},
+}
+"""What the action plugin says: whether to look for the causes of what is missing, which is too much for every look, and
+seconds for which to look again, C(poll) seconds apart, as long as the same is missing."""
 
 Obj = Mapping[str, Any]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -57,11 +65,16 @@ _NAME = {4: "IPv4", 6: "IPv6"}
 
 @dataclass(frozen=True)
 class Missing:
-    """What is missing on which object. C(final) tells that waiting cannot mend it."""
+    """What is missing on which object. C(remedy) says what helps where waiting does not.
+
+    C(awaits_cidr) tells that it is a podCIDR, C(is_cause) that it is why what stands before it is missing.
+    """
 
     object: str
     problem: str
-    final: bool = False
+    remedy: str = ""
+    awaits_cidr: bool = False
+    is_cause: bool = False
 
     def __str__(self) -> str:
         return f"{self.object}: {self.problem}"
@@ -72,7 +85,7 @@ def look(client: KubeClient, params: Obj, remarks: list[str]) -> list[Missing]:
 
     What is not missing and yet not as one would think is added to C(remarks).
     Nothing but the API server itself is asked for while that is not ready. Raises InputError and KubeError, for what
-    waiting does not mend, like a right that is missing.
+    waiting does not help, like a missing right.
     """
     networks = parse_networks(params["networks"])
     try:
@@ -80,6 +93,7 @@ def look(client: KubeClient, params: Obj, remarks: list[str]) -> list[Missing]:
         if not found:
             found += _definitions(client, params["crds"])
             found += _nodes(client, params, networks)
+            found += _allocator(client, found) if params["explain"] else []
             found += _workloads(client, params["rollouts"], params["explain"], remarks)
     except Unreachable as error:
         found = [Missing(f"API server {client.target.label}", str(error))]
@@ -118,11 +132,20 @@ def _nodes(client: KubeClient, params: Obj, networks: Sequence[Network]) -> Iter
         return
     terms = ["kubernetes.io/os!=windows", *(f"{key}={value}" for key, value in params["node_selector"].items())]
     for node in client.list("/api/v1/nodes", {"labelSelector": ",".join(terms)}).items:
-        where = f"Node {(node.get('metadata') or {}).get('name')}"
-        yield from (Missing(where, text, final) for text, final in lacking_cidrs(node, params["pod_cidrs"], networks))
+        where = f"Node {fields.at(node, 'metadata', 'name')}"
+        for text, final in lacking_cidrs(node, params["pod_cidrs"], networks):
+            yield Missing(where, text, REJOIN if final else "", awaits_cidr=not final)
         problem = crds.condition_text(node, "Ready") if params["nodes_ready"] else ""
         if problem:
             yield Missing(where, problem)
+
+
+def _allocator(client: KubeClient, found: Sequence[Missing]) -> Iterator[Missing]:
+    """That nobody is there who gives podCIDRs, where some are awaited."""
+    if any(item.awaits_cidr for item in found):
+        problem = causes.leader(client, "kube-controller-manager")
+        if problem:
+            yield Missing("kube-controller-manager", problem, is_cause=True)
 
 
 def lacking_cidrs(node: Obj, families: Sequence[str], networks: Sequence[Network]) -> Iterator[tuple[str, bool]]:
@@ -155,7 +178,7 @@ def parse_networks(texts: Sequence[str]) -> list[Network]:
         try:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:
-            raise InputError(f"networks: {text} is no network ({error}). Give one like 10.244.0.0/16.") from None
+            raise InputError(f"networks: {text} is not a network ({error}). Give one like 10.244.0.0/16.") from None
     return found
 
 
@@ -174,26 +197,53 @@ def check(params: Obj) -> None:
 
 
 def describe(missing: Sequence[Missing]) -> str:
-    """The first that is missing, and how many more things are."""
+    """The first that is missing, with the first of its causes, and how many more things are."""
     if not missing:
         return ""
-    return f"waiting for {missing[0]}" + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else "")
+    cause = next((item for item in missing if item.is_cause), None)
+    said = [missing[0], *([cause] if cause else [])]
+    more = len(missing) - len(said)
+    return f"waiting for {'; '.join(map(str, said))}" + (f" (and {more} more)" if more else "")
 
 
-def run(client: KubeClient, params: Obj, check_mode: bool) -> dict[str, Any]:
-    """The module kube_wait: one look. Raises InputError and KubeError, also for what waiting cannot mend."""
+def watch(client: KubeClient, params: Obj, remarks: list[str], sleep: Callable[[float], None]) -> list[Missing]:
+    """Look again and again while the same is missing, for C(patience) seconds; ask for causes once, in the end."""
+    plain = {**params, "explain": False}
+    until = time.monotonic() + params["patience"]
+    first = look(client, plain, remarks)
+    missing = first
+    while missing and missing == first and not any(item.remedy for item in missing):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        sleep(min(params["poll"], left))
+        remarks.clear()
+        missing = look(client, plain, remarks)
+    if missing and params["explain"]:
+        remarks.clear()
+        missing = look(client, params, remarks)
+    return missing
+
+
+def run(
+    client: KubeClient, params: Obj, check_mode: bool, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, Any]:
+    """The module kube_wait: one look, or more with patience.
+
+    Raises InputError and KubeError, also for what waiting does not help.
+    """
     check(params)
     remarks: list[str] = []
-    missing = look(client, params, remarks)
-    hopeless = [item for item in missing if item.final]
+    patient = params["patience"] > 0 and not check_mode
+    missing = watch(client, params, remarks, sleep) if patient else look(client, params, remarks)
+    hopeless = [item for item in missing if item.remedy]
     if hopeless and not check_mode:
-        raise InputError(
-            f"{'; '.join(map(str, hopeless[:5]))}. Waiting does not help: delete and join such a node anew."
-        )
+        remedies = " ".join(dict.fromkeys(item.remedy for item in hopeless))
+        raise InputError(f"{'; '.join(map(str, hopeless[:5]))}. Waiting does not help. {remedies}")
     return {
         "changed": False,
         "missing": [{"object": item.object, "problem": item.problem} for item in missing],
-        "finished": check_mode or not missing,
+        "done": check_mode or not missing,
         "progress": {"text": describe(missing)},
         "warnings": [] if missing else remarks,
     }
@@ -211,25 +261,16 @@ def _workloads(client: KubeClient, wanted: Sequence[Obj], explain: bool, remarks
         old = rollout.outdated(found)
         if old:
             remarks.append(f"{where}: {old}")
-        if problem:
-            yield Missing(where, problem)
-        if problem and found and explain:
-            yield from _pods(client, item["namespace"], found)
-
-
-def _pods(client: KubeClient, namespace: str, workload: Obj) -> Iterator[Missing]:
-    """The pods of a workload that are not ready, each with its reason; none where they may not be listed."""
-    labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    try:
-        pods = (
-            client.list(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector}).items if selector else []
-        )
-    except Forbidden:
-        return
-    for pod in pods:
-        problem = rollout.pod_problem(pod)
-        if problem:
-            node = (pod.get("spec") or {}).get("nodeName")
-            place = f" on {node}" if node else ""
-            yield Missing(f"Pod {namespace}/{pod['metadata']['name']}{place}", problem)
+        if not problem:
+            continue
+        lack = causes.shortage(client, found, item["left_out"]) if found and explain else causes.Shortage()
+        if lack.excused:
+            why = "; ".join(f"{cause.object}: {cause.problem}" for cause in lack.causes)
+            nodes = ", ".join(lack.excused)
+            remarks.append(f"{where} is not awaited on {nodes}: {why or 'the node does not report any more'}.")
+            continue
+        yield Missing(where, problem)
+        if lack.remedy:
+            yield from (Missing(cause.object, cause.problem, lack.remedy, is_cause=True) for cause in lack.causes)
+            continue
+        yield from (Missing(cause.object, cause.problem, is_cause=True) for cause in lack.causes)

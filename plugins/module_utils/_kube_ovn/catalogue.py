@@ -35,6 +35,11 @@ _ENTRY = rf"\{{{_SPACE}(?:{_MEMBER}{_SPACE},{_SPACE})?{_MEMBER}{_SPACE}\}}"
 ROUTES_PATTERN = rf"{_SPACE}\[{_SPACE}(?:{_ENTRY}{_SPACE}(?:,{_SPACE}{_ENTRY}{_SPACE})*)?\]{_SPACE}"
 """A JSON array of objects with the keys dst and gw; no escapes, so that CEL can read it without a JSON parser."""
 
+ROUTES_LIMIT = 8192
+"""Octets of routes that are inherited. An expression of an admission policy may cost 1,000,000 units (k8s.io/apiserver
+pkg/apis/cel/config.go, PerCallLimit), and judging these costs a quarter of it for the shortest entries. Past that the
+whole policy fails, with every other annotation. One decision holds for all engines."""
+
 _NAME = r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?"
 _BOOLEAN = "true|false"
 _INTEGER = "[0-9]{1,9}"
@@ -44,7 +49,8 @@ _INTEGER = "[0-9]{1,9}"
 class Annotation:
     """One inheritable annotation.
 
-    C(name) stands behind C(<provider>.kubernetes.io/). C(kind) is boolean, integer, text, list, address or routes.
+    C(name) stands behind C(<provider>.kubernetes.io/). C(kind) is boolean, integer, text, list, address,
+    addresses or routes.
     C(pattern) matches every usable value as a whole, in the syntax that Python and RE2 share. C(form) describes it.
     """
 
@@ -68,6 +74,8 @@ CATALOGUE: Mapping[str, Annotation] = {
         _entry("routes", "routes", SANDBOX, ROUTES_PATTERN, "a JSON array of objects with only the keys dst and gw"),
         _entry("port_security", "boolean", LIVE, _BOOLEAN, _TRUE_FALSE),
         _entry("security_groups", "list", LIVE, rf"{_NAME}(?: *, *{_NAME})*", "names joined by commas"),
+        _entry("port_vips", "addresses", LIVE, r"[0-9A-Fa-f:.]+(?:,[0-9A-Fa-f:.]+)*", "addresses joined by commas"),
+        _entry("aaps", "list", LIVE, rf"{_NAME}(?: *, *{_NAME})*", "names of Vip objects joined by commas"),
         _entry("ingress_rate", "integer", LIVE, _INTEGER, _WHOLE),
         _entry("egress_rate", "integer", LIVE, _INTEGER, _WHOLE),
         _entry("ingress_burst", "integer", LIVE, _INTEGER, _WHOLE),
@@ -101,7 +109,6 @@ DENIED: Mapping[str, str] = {
 # The provider is ovn for the pod's own network, <attachment>.<namespace>[.ovn] for further ones.
 PROVIDER_PATTERN = r"ovn|[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)+"
 _KEY = re.compile(rf"({PROVIDER_PATTERN})\.kubernetes\.io/([A-Za-z0-9_.-]+)")
-PRIMARY_CIDR = "ovn.kubernetes.io/cidr"
 
 
 def key_of(name: str, provider: str = PRIMARY_PROVIDER) -> str:
@@ -131,14 +138,14 @@ def require(name: str) -> Annotation:
 
 
 def resolve(name_or_key: str, provider: str = PRIMARY_PROVIDER) -> str:
-    """The full key of a short name or of a full key. Raises InputError when it is no inheritable annotation."""
+    """The full key of a short name or of a full key. Raises InputError when it is not an inheritable annotation."""
     if "/" not in name_or_key:
         require(name_or_key)
         return check_provider(provider) and key_of(name_or_key, provider)
     parts = split_key(name_or_key)
     if parts is None:
         raise InputError(
-            f"annotation key {name_or_key!r} is none of Kube-OVN's. Write it as <provider>.kubernetes.io/<name>, "
+            f"annotation key {name_or_key!r} is not one of Kube-OVN's. Write it as <provider>.kubernetes.io/<name>, "
             "with the provider ovn or <attachment>.<namespace>.ovn."
         )
     require(parts[1])
@@ -165,7 +172,7 @@ def render(annotation: Annotation, value: Any, where: str) -> str:
         return str(value)
     if annotation.name == "loss" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"{value:g}"
-    if annotation.kind == "list" and isinstance(value, (list, tuple)):
+    if annotation.kind in ("list", "addresses") and isinstance(value, (list, tuple)):
         return ",".join(str(item) for item in value)
     if annotation.kind == "routes" and isinstance(value, (list, tuple)):
         return _render_routes(value, where)
@@ -176,11 +183,13 @@ def _render_routes(routes: Any, where: str) -> str:
     entries = []
     for index, route in enumerate(routes):
         if not isinstance(route, Mapping):
-            raise InputError(f"{where}[{index}] is {route!r}: give a dictionary with gw and, unless default, dst.")
+            raise InputError(f"{where}[{index}] is {route!r}: give a dictionary with dst, gw or both.")
         unknown = sorted(str(key) for key in route if key not in ("dst", "gw"))
         if unknown:
             raise InputError(f"{where}[{index}] has the unknown key {unknown[0]!r}: only dst and gw are known.")
         members = [(key, route[key]) for key in ("dst", "gw") if route.get(key) is not None]
+        if not members:
+            raise InputError(f"{where}[{index}] has neither dst nor gw: give one of them, or both.")
         for key, value in members:
             if not isinstance(value, str) or not re.fullmatch("[0-9A-Fa-f:./]+", value):
                 raise InputError(f"{where}[{index}].{key} is {value!r}: give an address as text.")

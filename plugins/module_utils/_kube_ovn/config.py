@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import selectors
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import Selector
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, lint
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.catalogue import ANY_PROVIDER, Annotation
 
@@ -22,53 +24,10 @@ ENFORCE = "enforce"
 DEFAULT_PREFIX = "podnet.cni"
 ENABLED = "enabled"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease")
-OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 _LABEL_KEY = re.compile(r"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _PREFIX = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
-
-
-@dataclass(frozen=True)
-class Requirement:
-    """One condition on labels, as in a Kubernetes label selector."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels meet the condition; NotIn and DoesNotExist hold for a missing label."""
-        present = self.key in labels
-        if self.operator == "Exists":
-            return present
-        if self.operator == "DoesNotExist":
-            return not present
-        inside = present and labels[self.key] in self.values
-        return inside if self.operator == "In" else not inside
-
-
-@dataclass(frozen=True)
-class Selector:
-    """Conditions that hold together; none of them selects everything."""
-
-    requirements: tuple[Requirement, ...] = ()
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels meet every condition."""
-        return all(requirement.matches(labels) for requirement in self.requirements)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a Kubernetes label selector."""
-        if not self.requirements:
-            return {}
-        entries = []
-        for item in self.requirements:
-            entry: dict[str, Any] = {"key": item.key, "operator": item.operator}
-            if item.values:
-                entry["values"] = list(item.values)
-            entries.append(entry)
-        return {"matchExpressions": entries}
 
 
 @dataclass(frozen=True)
@@ -174,9 +133,9 @@ def parse(document: Any) -> Config:
 
 
 def check_prefix(prefix: Any) -> str:
-    """The prefix of our own annotations. Raises InputError when it is no DNS name."""
+    """The prefix of our own annotations. Raises InputError when it is not a DNS name."""
     if not isinstance(prefix, str) or not _PREFIX.fullmatch(prefix) or len(prefix) > 253:
-        raise InputError(f"prefix {prefix!r} is no DNS name: annotations need one like {DEFAULT_PREFIX}.")
+        raise InputError(f"prefix {prefix!r} is not a DNS name: annotations need one like {DEFAULT_PREFIX}.")
     if prefix == "kubernetes.io" or prefix.endswith(".kubernetes.io"):
         raise InputError(f"prefix {prefix!r} belongs to Kubernetes and Kube-OVN: use a name of your own.")
     return prefix
@@ -223,33 +182,14 @@ def _rule(entry: Any, where: str) -> Rule:
 def parse_selector(selector: Any, where: str) -> Selector:
     """Read a Kubernetes label selector. Raises InputError naming C(where)."""
     _only(selector, ("matchLabels", "matchExpressions"), where)
-    found = []
-    labels = selector.get("matchLabels") or {}
-    if not isinstance(labels, Mapping):
-        raise InputError(f"{where}.matchLabels is {labels!r}: give a dictionary.")
-    for key, value in sorted(labels.items()):
-        found.append(_requirement(key, "In", [value], f"{where}.matchLabels"))
-    expressions = selector.get("matchExpressions") or []
-    if not isinstance(expressions, list):
-        raise InputError(f"{where}.matchExpressions is {expressions!r}: give a list.")
-    for index, item in enumerate(expressions):
-        place = f"{where}.matchExpressions[{index}]"
-        _only(item, ("key", "operator", "values"), place)
-        found.append(_requirement(item.get("key"), item.get("operator"), item.get("values") or [], place))
-    return Selector(tuple(found))
-
-
-def _requirement(key: Any, operator: Any, values: Any, where: str) -> Requirement:
-    if not isinstance(key, str) or not _LABEL_KEY.fullmatch(key):
-        raise InputError(f"{where}: {key!r} is no label key.")
-    if operator not in OPERATORS:
-        raise InputError(f"{where}: operator {operator!r} is none of {', '.join(OPERATORS)}.")
-    if not isinstance(values, list) or bool(values) != (operator in ("In", "NotIn")):
-        raise InputError(f"{where}: In and NotIn need a list of values, Exists and DoesNotExist take none.")
-    for value in values:
-        if not isinstance(value, str) or not _LABEL_VALUE.fullmatch(value) or len(value) > 63:
-            raise InputError(f"{where}: {value!r} is no label value. Quote numbers and booleans.")
-    return Requirement(key, operator, tuple(values))
+    found = selectors.parse(selector, where)
+    for requirement in found.requirements:
+        if not _LABEL_KEY.fullmatch(requirement.key):
+            raise InputError(f"{where}: {requirement.key!r} is not a label key.")
+        for value in requirement.values:
+            if not _LABEL_VALUE.fullmatch(value) or len(value) > 63:
+                raise InputError(f"{where}: {value!r} is not a label value.")
+    return found
 
 
 def _only(document: Any, known: tuple[str, ...], where: str) -> None:

@@ -18,6 +18,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, lint
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.catalogue import ANY_PROVIDER
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import DEFAULT, Config, Rule
@@ -36,7 +37,7 @@ class Namespace:
     @classmethod
     def from_object(cls, item: Mapping[str, Any]) -> Namespace:
         """Read an object of the API; the text maps may be missing or null."""
-        metadata = _mapping(item.get("metadata"))
+        metadata = fields.mapping(item, "metadata")
         return cls(str(metadata.get("name") or ""), texts(metadata.get("labels")), texts(metadata.get("annotations")))
 
 
@@ -56,16 +57,12 @@ class Decision:
 
 def texts(value: Any) -> dict[str, str]:
     """A map of texts as the API has it; whatever else comes in is left out."""
-    return {str(key): item for key, item in _mapping(value).items() if isinstance(item, str)}
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return {str(key): item for key, item in fields.mapping(value).items() if isinstance(item, str)}
 
 
 def annotations_of(item: Mapping[str, Any]) -> dict[str, str]:
     """Annotations of an object of the API."""
-    return texts(_mapping(item.get("metadata")).get("annotations"))
+    return texts(fields.at(item, "metadata", "annotations"))
 
 
 def decide(pod: Mapping[str, Any], namespace: Namespace, config: Config, owned: Iterable[str] = ()) -> Decision:
@@ -73,11 +70,11 @@ def decide(pod: Mapping[str, Any], namespace: Namespace, config: Config, owned: 
     annotations = annotations_of(pod)
     if not config.takes_part(namespace.name, namespace.labels):
         return Decision(skipped="the namespace takes no part")
-    if _mapping(pod.get("spec")).get("hostNetwork") is True:
+    if fields.at(pod, "spec", "hostNetwork") is True:
         return Decision(skipped="the pod uses the host's network")
     if MIRROR_KEY in annotations:
         return Decision(skipped="the pod is a mirror of a static one")
-    labels = texts(_mapping(pod.get("metadata")).get("labels"))
+    labels = texts(fields.at(pod, "metadata", "labels"))
     own = set(annotations) - set(owned)
     opted_out = annotations.get(config.opt_out_key) == "false"
     inherited: dict[str, str] = {}

@@ -57,8 +57,12 @@ def usable(annotation: Annotation, value: str) -> bool:
         return False
     if annotation.kind == "address":
         return parse_address(value) is not None
+    if annotation.kind == "addresses":
+        return all(parse_address(part) is not None for part in value.split(","))
     if annotation.kind != "routes":
         return True
+    if len(value.encode()) > catalogue.ROUTES_LIMIT:
+        return False
     return all(_route_usable(text) for text in re.findall(r"\{[^}]*\}", value))
 
 
@@ -171,10 +175,10 @@ class _Routes:
         try:
             routes = json.loads(self.text)
         except (ValueError, RecursionError):
-            self.error(self.text, "it is no JSON: no pod would start", 'Write it as [{"gw":"..."}]')
+            self.error(self.text, "it is not JSON: no pod would start", 'Write it as [{"gw":"..."}]')
             return self.findings
         if not isinstance(routes, list):
-            self.error(self.text, "it is no JSON array: no pod would start", "Put it in [ ]")
+            self.error(self.text, "it is not a JSON array: no pod would start", "Put it in [ ]")
             return self.findings
         seen: dict[str, int] = {}
         for index, route in enumerate(routes):
@@ -186,6 +190,10 @@ class _Routes:
                 self.error(json.dumps(route), f"entry {index} is {what}: the last one counts", "Keep one")
             elif target:
                 seen[target] = index
+        octets = len(self.text.encode())
+        if octets > catalogue.ROUTES_LIMIT:
+            reason = f"it has {octets} octets: routes of more than {catalogue.ROUTES_LIMIT} are inherited by no pod"
+            self.error(self.text, reason, "Write fewer routes, with prefixes that hold several of them")
         if not self.findings and not usable(catalogue.CATALOGUE["routes"], self.text):
             self.error(self.text, "its JSON holds escapes or a key twice", "Write keys and addresses plainly")
         return self.findings
@@ -196,7 +204,7 @@ class _Routes:
     def route(self, route: Any, index: int) -> str:
         """Check one entry; gives its destination in canonical form, empty when it has none that can be compared."""
         if not isinstance(route, dict):
-            self.error(json.dumps(route), f"entry {index} is no object", 'Write {"dst":"...","gw":"..."}')
+            self.error(json.dumps(route), f"entry {index} is not an object", 'Write {"dst":"...","gw":"..."}')
             return ""
         shown = json.dumps(route)
         good = True
@@ -207,19 +215,24 @@ class _Routes:
                 self.error(shown, f"entry {index} has the key {name!r}", remedy)
                 good = False
             elif not isinstance(value, str):
-                self.error(shown, f"{name} of entry {index} is no text: no pod would start", "Quote it")
+                self.error(shown, f"{name} of entry {index} is not text: no pod would start", "Quote it")
                 good = False
         if not good:
             return ""
         if not route.get("gw"):
-            self.error(shown, f"entry {index} has no gateway", "Add gw")
-            return ""
+            if not route.get("dst"):
+                self.error(shown, f"entry {index} has neither dst nor gw", "Add one of them")
+                return ""
+            # Without a gateway the route leads straight over the pod's link.
+            return str(self.target(route["dst"], index, shown) or "")
         return self.addresses(route, index, shown)
 
     def addresses(self, route: dict[str, str], index: int, shown: str) -> str:
         gateway = parse_address(route["gw"])
         if gateway is None:
-            self.error(shown, f"gw of entry {index} is no plain address: Kube-OVN would skip it silently", "Mend gw")
+            self.error(
+                shown, f"gw of entry {index} is not a plain address: Kube-OVN would skip it silently", "Correct gw"
+            )
             return ""
         target: Network | None
         if route.get("dst"):
@@ -243,7 +256,7 @@ class _Routes:
         if target is None:
             address = parse_address(text)
             remedy = f"Write {address}/{address.max_prefixlen}" if address else "Write it like 10.0.0.0/8"
-            text = f"dst of entry {index} is no prefix with a length: Kube-OVN would skip the entry silently"
+            text = f"dst of entry {index} is not a prefix with a length: Kube-OVN would skip the entry silently"
             self.error(shown, text, remedy)
         elif str(target) != text:
             reason = f"dst {text} of entry {index} is not in canonical form"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Protocol
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, config, lint
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.decision import Namespace
@@ -116,7 +117,7 @@ def plan(item: Mapping[str, Any], want: Wanted) -> Plan:
         raise InputError(f"namespace {found.name}: {' '.join(errors)}")
     return Plan(
         found.name,
-        str((item.get("metadata") or {}).get("resourceVersion", "")),
+        fields.text(item, "metadata", "resourceVersion"),
         {key: value for key, value in want.annotations.items() if found.annotations.get(key) != value},
         {key: value for key, value in want.labels.items() if found.labels.get(key) != value},
         _shown(found.annotations, found.labels, want),
@@ -147,7 +148,7 @@ def _plan(api: Api, name: str, want: Wanted) -> Plan:
     try:
         return plan(api.get(f"{NAMESPACES}/{name}"), want)
     except NotFound:
-        raise InputError(f"there is no namespace {name}: create it first, or mend the name.") from None
+        raise InputError(f"there is no namespace {name}: create it first, or correct the name.") from None
 
 
 def _apply(api: Api, first: Plan, want: Wanted) -> Plan:

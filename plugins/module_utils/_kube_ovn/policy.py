@@ -16,9 +16,10 @@ from __future__ import annotations
 import json
 from typing import Any, Iterable
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import Selector
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.catalogue import ANY_PROVIDER, Annotation
-from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import DEFAULT, Config, Rule, Selector
+from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import DEFAULT, Config, Rule
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.decision import MIRROR_KEY
 
 GROUP = "admissionregistration.k8s.io"
@@ -47,6 +48,8 @@ def usable(annotation: Annotation, value: str) -> str:
     form = f"{value}.matches({_raw(annotation.pattern)})"
     if annotation.kind == "address":
         return f"({form} && isIP({value}))"
+    if annotation.kind == "addresses":
+        return f"({form} && {value}.split(',').all(t, isIP(t)))"
     if annotation.kind != "routes":
         return form
     gateway, target = _member("e", "gw"), _member("e", "dst")
@@ -57,7 +60,9 @@ def usable(annotation: Annotation, value: str) -> str:
         f" && (size({gateway[0]}) == 0 || size({target[0]}) == 0"
         f" || ip({gateway[1]}).family() == cidr({target[1]}).ip().family())"
     )
-    return f"({form} && {value}.findAll(r'\\{{[^}}]*\\}}').all(e, {entry}))"
+    # What is too long is told by its size alone: judging it would cost more than an expression may.
+    short = f"size({value}) <= {catalogue.ROUTES_LIMIT}"
+    return f"({short} && {form} && {value}.findAll(r'\\{{[^}}]*\\}}').all(e, {entry}))"
 
 
 def _member(entry: str, name: str) -> tuple[str, str]:
@@ -76,7 +81,7 @@ def selects(selector: Selector, labels: str) -> str:
         elif item.operator == "DoesNotExist":
             parts.append(f"!({key} in {labels})")
         else:
-            inside = f"({key} in {labels} && {labels}[{key}] in {_list(item.values)})"
+            inside = f"({key} in {labels} && {labels}[{key}] in {_list(sorted(item.values))})"
             parts.append(inside if item.operator == "In" else f"!{inside}")
     return " && ".join(parts) or "true"
 
@@ -274,7 +279,10 @@ def namespace_policy(config: Config, name: str, failure_policy: str) -> list[dic
 def _form(annotation: Annotation) -> str:
     if annotation.kind != "routes":
         return annotation.form
-    return f"{annotation.form}; dst a prefix with a length like 10.0.0.7/32, gw an address, both of one family"
+    return (
+        f"{annotation.form}; dst a prefix with a length like 10.0.0.7/32, gw an address, both of one family; "
+        f"{catalogue.ROUTES_LIMIT} octets at most"
+    )
 
 
 def _validating(name: str, spec: dict[str, Any], binding: dict[str, Any]) -> list[dict[str, Any]]:

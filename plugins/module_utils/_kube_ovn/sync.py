@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, decision, lint
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.config import Config
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn.decision import Namespace
@@ -85,12 +86,12 @@ def waits_for_network(pod: Mapping[str, Any]) -> bool:
 def is_over(pod: Mapping[str, Any]) -> bool:
     """Whether a pod has ended or is about to."""
     metadata = pod.get("metadata") or {}
-    return bool(metadata.get("deletionTimestamp")) or (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return bool(metadata.get("deletionTimestamp")) or fields.at(pod, "status", "phase") in ("Succeeded", "Failed")
 
 
 def owner_of(pod: Mapping[str, Any]) -> tuple[str, str, str]:
     """API version, kind and name of the controlling owner, empty for an object that has none."""
-    for reference in (pod.get("metadata") or {}).get("ownerReferences") or []:
+    for reference in fields.sequence(pod, "metadata", "ownerReferences"):
         if reference.get("controller"):
             return str(reference.get("apiVersion")), str(reference.get("kind")), str(reference.get("name"))
     return "", "", ""

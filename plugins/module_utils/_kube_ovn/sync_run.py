@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Protocol, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import rollout
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields, rollout
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
     Conflict,
     Forbidden,
@@ -112,7 +112,7 @@ def selected(api: Api, config: Config, names: Iterable[str] | None, withdraw: bo
             try:
                 found.append(Namespace.from_object(api.get(f"{NAMESPACES}/{name}")))
             except NotFound:
-                raise InputError(f"there is no namespace {name}: mend the name or leave it out.") from None
+                raise InputError(f"there is no namespace {name}: correct the name or leave it out.") from None
         return found
     every = [Namespace.from_object(item) for item in api.list(NAMESPACES).items]
     return [each for each in every if withdraw or config.takes_part(each.name, each.labels)]
@@ -178,7 +178,7 @@ def gathered(api: Api, plans: Iterable[PodPlan]) -> list[Owner]:
             if plan.namespace not in replica_sets:
                 path = f"/apis/apps/v1/namespaces/{plan.namespace}/replicasets"
                 replica_sets[plan.namespace] = {
-                    str((item.get("metadata") or {}).get("name")): sync.owner_of(item) for item in api.list(path).items
+                    str(fields.at(item, "metadata", "name")): sync.owner_of(item) for item in api.list(path).items
                 }
             above = replica_sets[plan.namespace].get(maker[2], ("", "", ""))
             maker = above if above[1] else maker
@@ -218,13 +218,13 @@ def budgets(api: Api, owner: Owner) -> list[tuple[str, Mapping[str, Any]]]:
     path = f"/apis/policy/v1/namespaces/{owner.namespace}/poddisruptionbudgets"
     found = []
     for item in api.list(path).items:
-        selector = (item.get("spec") or {}).get("selector")
+        selector = fields.at(item, "spec", "selector")
         # An empty selector is for all pods, none is for no pod (k8s.io/api policy/v1).
         if selector is None:
             continue
         conditions = configuration.parse_selector(selector, "selector")
         if any(conditions.matches(labels) for labels in owner.labels):
-            found.append((str((item.get("metadata") or {}).get("name")), item.get("status") or {}))
+            found.append((str(fields.at(item, "metadata", "name")), item.get("status") or {}))
     return found
 
 

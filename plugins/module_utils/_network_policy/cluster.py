@@ -15,6 +15,8 @@ from __future__ import annotations
 import bisect
 from typing import FrozenSet, Iterable, Tuple
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import EVERYTHING, Selector, from_labels
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.label_index import LabelIndex
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
     EGRESS,
     INGRESS,
@@ -27,17 +29,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
     Policy,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Inventory
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.selectors import (
-    EVERYTHING,
-    LabelIndex,
-    Requirement,
-    Selector,
-)
 
 _FEW = 8
 """Up to that many namespaces are searched one by one, more through the index of all pods."""
 
-DNS_PODS = Selector((Requirement("k8s-app", "In", frozenset(("kube-dns",))),))
+DNS_PODS = from_labels({"k8s-app": "kube-dns"})
 """Both CoreDNS and kube-dns carry the label, see kubernetes v1.34 cluster/addons/dns."""
 
 _Key = Tuple[str, FrozenSet[Tuple[str, str]], bool]
@@ -62,6 +58,7 @@ class Cluster:
             self._namespaces.add(labels, name)
         self._namespace_sets: dict[Selector, frozenset[str]] = {}
         self._assign_policies()
+        self._assign_admin_policies()
         self._pod_of: dict[tuple[int, int], Pod] = {}
         self._values: dict[int, list[int]] = {4: [], 6: []}
         self._index_addresses()
@@ -97,6 +94,11 @@ class Cluster:
                     continue
                 for direction in policy.rules:
                     group.policies[direction].append(policy)
+
+    def _assign_admin_policies(self) -> None:
+        for policy in sorted(self.inventory.admin_policies.values(), key=lambda each: each.order):
+            for group in self.peer_groups(policy.subject, ""):
+                group.admin.append(policy)
 
     def _index_addresses(self) -> None:
         for group in self.groups:
@@ -183,6 +185,9 @@ def _looked_at(inventory: Inventory) -> frozenset[str]:
         selectors.append(policy.pods)
         for rules in policy.rules.values():
             selectors += [peer.pods for rule in rules for peer in rule.peers if peer.pods is not None]
+    for admin in inventory.admin_policies.values():
+        peers = [admin.subject, *(each.pods for rules in admin.rules.values() for rule in rules for each in rule.peers)]
+        selectors += [peer.pods for peer in peers if peer is not None and peer.pods is not None]
     keys = {requirement.key for selector in selectors for requirement in selector.requirements}
     for callback in inventory.callbacks:
         service = inventory.services.get(callback.service)

@@ -7,19 +7,26 @@
 Private to podnet.cni: may change in any release.
 
 Both ends decide: egress of the source and ingress of the destination. A verdict is about the first packet of a
-connection; its replies pass. Destinations are what is left after a Service was resolved.
+connection; its replies pass. Destinations are what is left after a Service was resolved. Each end asks the Admin tier
+first, then its NetworkPolicies, and the Baseline tier where no NetworkPolicy selects it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Sequence
+from typing import Any, Iterator, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy import tiers
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.cluster import Cluster
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
+    ACCEPT,
+    ADMIN,
+    BASELINE,
     EGRESS,
     INGRESS,
+    PASS,
     Address,
+    AdminPolicy,
     Group,
     Node,
     Pod,
@@ -27,9 +34,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
     Rule,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.profile import Profile
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.tiers import Question
 
 ICMP = "ICMP"
 PROTOCOLS = ("TCP", "UDP", "SCTP", ICMP)
+
+ALLOW, DENY, UNKNOWN = "allow", "deny", "unknown"
+NO_PATH = "no_path"
+ROOT_PASSES = "what root sends on the pod's own node, like kubelet's probes, passes all the same"
 
 _NAMED = 5
 """A reason for people names that many policies."""
@@ -53,45 +65,71 @@ class End(NamedTuple):
         return self.group is None and bool(self.node)
 
 
-class Question(NamedTuple):
-    """What an end is asked: C(group) and C(address) are the other end, C(destination) the Pod that names ports."""
-
-    direction: str
-    group: Group | None
-    address: Address | None
-    destination: Pod | None
-    protocol: str
-    port: int
-
-
 class Grant(NamedTuple):
-    """The first rule that allows something: its policy and its place among the policy's rules of the direction."""
+    """The rule that decides: its policy and its place among the policy's rules of the direction.
 
-    policy: Policy
+    One of a NetworkPolicy always allows, one of an admin policy may deny.
+    """
+
+    policy: Policy | AdminPolicy
     rule: int
 
 
 class Side(NamedTuple):
-    """What one end says: isolated or not, allowed or not, the rule that allows, the policies that isolate."""
+    """What one end says: isolated or not, allowed or not, the rule that decides, the policies that isolate.
+
+    C(doubts) are reasons why C(allowed) is not known to hold.
+    """
 
     isolated: bool
     allowed: bool
     grant: Grant | None
-    policies: Sequence[Policy]
+    policies: Sequence[Policy | AdminPolicy]
     note: str
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether a policy decides here."""
+        return self.isolated or self.grant is not None
 
 
 class Verdict(NamedTuple):
-    """C(family) is 0 when an end has no address. C(seen) is the source address at the destination."""
+    """C(family) is 0 when an end has no address. C(seen) is the source address at the destination.
+
+    C(doubts) are reasons why C(allowed) is not known to hold; it is what is known of the policies alone.
+    """
 
     allowed: bool
     family: int
     seen: str
     egress: Side
     ingress: Side
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """ALLOW, DENY or UNKNOWN."""
+        if self.doubts:
+            return UNKNOWN
+        return ALLOW if self.allowed else DENY
 
 
 _OPEN = Side(False, True, None, (), "")
+_UNSEEN = "traffic to the pod's own node is not judged"
+_NO_BASELINE = "NetworkPolicies of the other direction select it, so the agent asks no baseline policy"
+_OTHER_DIRECTION = (
+    "the API leaves open whether a baseline policy holds for Pods with NetworkPolicies of one direction only"
+)
+
+
+def _decided(outcome: tiers.Outcome) -> Side:
+    """What a rule of an admin policy says. C(outcome) has a policy: only PASS comes without one."""
+    if outcome.policy is None:
+        return _OPEN
+    doubts = (outcome.doubt,) if outcome.doubt else ()
+    grant = Grant(outcome.policy, outcome.rule)
+    return Side(False, outcome.action == ACCEPT, grant, (outcome.policy,), "", doubts)
 
 
 class Evaluator:
@@ -100,6 +138,9 @@ class Evaluator:
     def __init__(self, cluster: Cluster, profile: Profile) -> None:
         self.cluster = cluster
         self.profile = profile
+        self._admin: dict[Group, tuple[AdminPolicy, ...]] = {}
+        # Many groups have the same admin policies, and are asked about the same DNS Pods and API servers.
+        self._outcomes: dict[tuple[tuple[AdminPolicy, ...], str, Question], list[tiers.Outcome]] = {}
 
     def end(self, text: str, where: str) -> End:
         """An end from C(namespace/pod) or an IP address. Raises InputError for a Pod that does not exist."""
@@ -109,7 +150,7 @@ class Evaluator:
             pod = self.cluster.inventory.pods.get(text)
             if pod is None:
                 raise InputError(
-                    f"{where} is {text!r}, which is no IP address and no Pod. Write a Pod as namespace/name."
+                    f"{where} is {text!r}, neither an IP address nor a Pod. Write a Pod as namespace/name."
                 ) from None
             # A Pod that is finished sends nothing any more, neither for itself nor for its node.
             return End(text, pod, self.cluster.group(pod), "" if pod.finished else pod.node, pod.addresses)
@@ -149,37 +190,115 @@ class Evaluator:
         egress = self._egress(source, target, to_address, protocol, port)
         seen = self._seen(source, target, family)
         sides = [self._ingress(source, target, address, protocol, port) for address in seen]
-        # Where the node's address is not certain, every candidate has to be allowed.
         ingress = next((side for side in sides if not side.allowed), sides[0])
         shown = " or ".join(address.text for address in seen if address is not None)
-        return Verdict(egress.allowed and ingress.allowed, family, shown, egress, ingress)
+        found = Verdict(egress.allowed and ingress.allowed, family, shown, egress, ingress)
+        differ = len({side.allowed for side in sides}) > 1
+        return found._replace(doubts=tuple(self._doubts(source, target, protocol, found, differ)))
+
+    def _doubts(self, source: End, target: End, protocol: str, found: Verdict, differ: bool) -> Iterator[str]:
+        """Why it is not known whether the verdict of the NetworkPolicies holds."""
+        if source.group is None and target.group is None:
+            return
+        acting = sorted({kind for kind in self.cluster.inventory.hidden if self.profile.may_enforce(kind)})
+        if acting:
+            yield f"{' and '.join(acting)} objects may decide otherwise, and not all of them could be read"
+        sides = (found.egress, found.ingress)
+        if all(side.allowed or side.doubts for side in sides):
+            for side in sides:
+                yield from side.doubts
+        left_out = [each.source for each in self.cluster.inventory.unreadable if each.doubt]
+        if left_out:
+            yield f"{left_out[0]} could not be read"
+        if found.egress.allowed and differ:
+            yield f"the destination sees {found.seen}, and not all of them are allowed"
+        if found.egress.allowed and found.ingress.note == ROOT_PASSES:
+            yield f"it depends on who sends: {ROOT_PASSES}"
+        isolated = found.egress.isolated or found.ingress.isolated
+        if protocol == ICMP and isolated and not self.profile.release:
+            yield "the API leaves open what policies mean for ICMP"
+        for end in (source, target):
+            if end.pod is not None and end.pod.finished:
+                yield f"{end.text} is finished and has no traffic"
+        for end, side, direction in ((target, found.egress, EGRESS), (source, found.ingress, INGRESS)):
+            if not side.allowed and not end.addresses and _has_blocks(side.policies, direction):
+                yield f"{end.text} has no address yet that a block could cover"
 
     def _egress(self, source: End, target: End, address: Address | None, protocol: str, port: int) -> Side:
         if source.group is None:
             return _OPEN
+        unseen = target.is_node and target.node == source.node and not self.profile.sees_egress_to_own_node
         policies = source.group.policies[EGRESS]
-        if not policies:
-            return _OPEN
-        if target.is_node and target.node == source.node and not self.profile.sees_egress_to_own_node:
-            return Side(True, True, None, policies, "traffic to the pod's own node is not judged")
+        if unseen and self.profile.release:
+            return Side(bool(policies), True, None, policies, _UNSEEN if policies else "")
         peer_pod = target.pod if target.group is not None else None
-        grant = self.grant(policies, Question(EGRESS, target.group, address, peer_pod, protocol, port))
-        return Side(True, grant is not None, grant, policies, _named_hint(policies, grant, peer_pod))
+        question = Question(EGRESS, target.group, address, peer_pod, protocol, port, target.node)
+        return self.side(source.group, question, _UNSEEN if unseen else "")
 
     def _ingress(self, source: End, target: End, seen: Address | None, protocol: str, port: int) -> Side:
         if target.group is None:
             return _OPEN
-        policies = target.group.policies[INGRESS]
-        if not policies:
-            return _OPEN
-        grant = self.grant(policies, Question(INGRESS, source.group, seen, target.pod, protocol, port))
-        note = ""
-        if grant is None and source.is_node and source.node == target.node:
-            if self.profile.own_node_always_reaches:
-                return Side(True, True, None, policies, "a pod's own node always reaches it")
-            if not self.profile.cuts_probes:
-                note = "what root sends on the pod's own node, like kubelet's probes, passes all the same"
-        return Side(True, grant is not None, grant, policies, note)
+        question = Question(INGRESS, source.group, seen, target.pod, protocol, port, source.node)
+        own_node = source.is_node and source.node == target.node
+        always = own_node and self.profile.own_node_always_reaches
+        found = self.side(target.group, question, "a pod's own node always reaches it" if always else "")
+        if found.isolated and not found.allowed and own_node and not self.profile.cuts_probes:
+            return found._replace(note=ROOT_PASSES)
+        return found
+
+    def side(self, group: Group, question: Question, always: str = "") -> Side:
+        """What the policies of all tiers say to one end. C(always) is why NetworkPolicies let it pass in any case."""
+        standard = self._standard(group, question, always)
+        if not self.admin(group):
+            return standard[0]
+        possible: list[Side] = []
+        for outcome in self._tier(ADMIN, group, question):
+            if outcome.action == PASS:
+                doubts = (outcome.doubt,) if outcome.doubt else ()
+                possible += [each._replace(doubts=(*doubts, *each.doubts)) for each in standard]
+            else:
+                possible.append(_decided(outcome))
+        if len({each.allowed for each in possible}) == 1:
+            return possible[-1]._replace(doubts=())
+        return possible[-1]._replace(doubts=tuple(dict.fromkeys(each for one in possible for each in one.doubts)))
+
+    def admin(self, group: Group) -> tuple[AdminPolicy, ...]:
+        """The admin policies that select the group, of the kinds that the profile enforces, in their order."""
+        found = self._admin.get(group)
+        if found is None:
+            found = tuple(each for each in group.admin if self.profile.may_enforce(each.kind))
+            self._admin[group] = found
+        return found
+
+    def _tier(self, tier: str, group: Group, question: Question) -> list[tiers.Outcome]:
+        """The outcomes of a tier."""
+        key = (self.admin(group), tier, question)
+        found = self._outcomes.get(key)
+        if found is None:
+            policies = [each for each in key[0] if each.tier == tier]
+            found = self._outcomes[key] = tiers.outcomes(policies, question, self.cluster, self.profile)
+        return found
+
+    def _standard(self, group: Group, question: Question, always: str) -> list[Side]:
+        """What NetworkPolicies say, or the Baseline tier where they say nothing; several where it is not known."""
+        policies = group.policies[question.direction]
+        if policies:
+            grant = self.grant(policies, question)
+            if grant is None and always:
+                return [Side(True, True, None, policies, always)]
+            hint = _named_hint(policies, grant, question.destination) if question.direction == EGRESS else ""
+            return [Side(True, grant is not None, grant, policies, hint)]
+        if not self.admin(group):
+            return [_OPEN]
+        selected = any(group.policies.values())
+        if selected and self.profile.release:
+            return [_OPEN._replace(note=_NO_BASELINE)]
+        found = [
+            _OPEN if outcome.action == PASS else _decided(outcome) for outcome in self._tier(BASELINE, group, question)
+        ]
+        if selected and not all(each.allowed for each in found):
+            found.append(_OPEN._replace(doubts=(_OTHER_DIRECTION,)))
+        return found
 
     def _seen(self, source: End, target: End, family: int) -> list[Address | None]:
         """Source addresses as the destination's node sees them; more than one where the backend is unknown."""
@@ -189,6 +308,17 @@ class Evaluator:
             return [given]
         found = node.seen_here(family) if source.node == target.node else node.seen_elsewhere(family)
         return list(found) or [given]
+
+
+def _has_blocks(policies: Sequence[Policy | AdminPolicy], direction: str) -> bool:
+    """Whether NetworkPolicies have blocks; what an admin policy says of an end without an address has its own doubt."""
+    return any(
+        peer.block is not None
+        for policy in policies
+        if isinstance(policy, Policy)
+        for rule in policy.rules[direction]
+        for peer in rule.peers
+    )
 
 
 def _is_own(node: Node, address: Address | None) -> bool:
@@ -218,7 +348,7 @@ def _ports_match(rule: Rule, question: Question) -> bool:
         if not item.name:
             if item.first <= question.port <= item.last:
                 return True
-        elif destination is not None and destination.ports.get((item.name, item.protocol)) == question.port:
+        elif destination is not None and question.port in destination.ports.get((item.name, item.protocol), ()):
             return True
     return False
 
@@ -227,32 +357,47 @@ def _named_hint(policies: Sequence[Policy], grant: Grant | None, destination: Po
     if grant is not None or destination is not None:
         return ""
     named = any(item.name for policy in policies for rule in policy.rules[EGRESS] for item in rule.ports)
-    return "a named port never matches a destination that is no pod" if named else ""
+    return "a named port never matches a destination that is not a pod" if named else ""
 
 
 def describe(verdict: Verdict) -> dict[str, Any]:
     """A verdict as a dictionary: what decides, in which direction, by which policy and rule, and why."""
     decider, direction = verdict.egress, EGRESS
-    if verdict.egress.allowed and (not verdict.ingress.allowed or verdict.ingress.isolated):
+    if verdict.egress.allowed and (not verdict.ingress.allowed or verdict.ingress.judged):
         decider, direction = verdict.ingress, INGRESS
-    if not decider.isolated:
+    if not decider.judged:
         direction = ""
-    policy = None
+    policy: Policy | AdminPolicy | None = None
     if decider.grant is not None:
         policy = decider.grant.policy
     elif not decider.allowed:
         policy = decider.policies[0]
     return {
-        "verdict": "allow" if verdict.allowed else "deny",
+        "verdict": verdict.value,
         "family": f"ipv{verdict.family}" if verdict.family else None,
         "seen_from": verdict.seen or None,
         "direction": direction or None,
         "policy": policy.label if policy is not None else None,
         "rule": decider.grant.rule if decider.grant is not None else None,
-        "reason": _reason(decider, direction),
+        "reason": "; ".join([*(f"not known, for {doubt}" for doubt in verdict.doubts), _reason(decider, direction)]),
         "egress": _side(verdict.egress),
         "ingress": _side(verdict.ingress),
     }
+
+
+def places(source: End, target: End, family: int) -> dict[str, Any]:
+    """Where a connection of this family would begin and end: addresses, and the node of the source."""
+
+    def address(end: End) -> str | None:
+        return next((each.text for each in end.addresses if each.family == family), None)
+
+    return {"from_address": address(source), "to_address": address(target), "from_node": source.node or None}
+
+
+def no_path(reason: str) -> dict[str, Any]:
+    """The verdict, as a dictionary, where no packet has a way whatever policies say."""
+    nothing = dict.fromkeys(("family", "seen_from", "direction", "policy", "rule", "egress", "ingress"))
+    return {**nothing, "verdict": NO_PATH, "reason": reason, "backends": []}
 
 
 def _side(side: Side) -> dict[str, Any]:
@@ -267,11 +412,12 @@ def _side(side: Side) -> dict[str, Any]:
 
 
 def _reason(side: Side, direction: str) -> str:
-    if not side.isolated:
+    if not side.judged:
         return "no policy selects the source for egress or the destination for ingress"
     end = "source" if direction == EGRESS else "destination"
     if side.grant is not None:
-        return f"{direction} rule {side.grant.rule} of {side.grant.policy.label} allows it"
+        verb = "allows" if side.allowed else "denies"
+        return f"{direction} rule {side.grant.rule} of {side.grant.policy.label} {verb} it"
     if side.allowed:
         return side.note
     names = ", ".join(policy.label for policy in side.policies[:_NAMED])

@@ -15,6 +15,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.cluster
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
     EGRESS,
     INGRESS,
+    AdminPolicy,
     Block,
     Group,
     Peer,
@@ -40,7 +41,7 @@ ENGINES = {
 
 
 def engine_of(image: str) -> tuple[str, str]:
-    """Engine and tag of an image, empty texts when it is none that enforces NetworkPolicies."""
+    """Engine and tag of an image, empty texts when it is not one that enforces NetworkPolicies."""
     path = image.split("@", 1)[0]
     head, _slash, last = path.rpartition("/")
     name, _colon, tag = last.partition(":")
@@ -77,7 +78,9 @@ class Findings:
         self._peers_seen: dict[tuple[str | None, Peer], bool] = {}
         self._blocks_seen: dict[Block, tuple[bool, bool]] = {}
 
-    def _add(self, kind: str, policy: Policy, message: str, direction: str = "", rule: int | None = None) -> None:
+    def _add(
+        self, kind: str, policy: Policy | AdminPolicy, message: str, direction: str = "", rule: int | None = None
+    ) -> None:
         self.entries.append(
             {
                 "kind": kind,
@@ -112,6 +115,34 @@ class Findings:
                         message = self._unresolved(item, subjects, policy, direction, rule.peers)
                         if message:
                             self._add("named_port_unresolved", policy, message, direction, number)
+
+    def check_admin(self, policies: Sequence[AdminPolicy]) -> None:
+        """Look at admin policies: what they select, and whether their order says which one decides."""
+        of_place: dict[tuple[str, int], list[AdminPolicy]] = {}
+        for policy in policies:
+            of_place.setdefault((policy.tier, policy.priority), []).append(policy)
+            if not self._matches(policy.subject):
+                text = f"subject {policy.subject} matches no Pod; it acts as soon as one starts"
+                self._add("selector_matches_nothing", policy, text)
+            for direction, rules in policy.rules.items():
+                for number, rule in enumerate(rules):
+                    for peer in rule.peers:
+                        if peer.pods is not None and not self._matches(peer.pods):
+                            text = f"the peer {peer} matches no Pod"
+                            self._add("peer_matches_nothing", policy, text, direction, number)
+        for (tier, priority), same in of_place.items():
+            for policy in same[1:]:
+                text = (
+                    f"{same[0].label} has priority {priority} in tier {tier} too; the API leaves open which one decides"
+                )
+                self._add("same_priority", policy, text)
+
+    def _matches(self, peer: Peer) -> bool:
+        """Whether a peer that names its namespaces matches a Pod."""
+        key = (None, peer)
+        if key not in self._peers_seen:
+            self._peers_seen[key] = any(True for _group in self.cluster.peer_groups(peer, ""))
+        return self._peers_seen[key]
 
     def _peer(self, peer: Peer, policy: Policy, direction: str) -> Iterator[tuple[str, str]]:
         if peer.block is None:
@@ -164,7 +195,7 @@ class Findings:
         return f"{text}; init containers have, but the agent does not look there" if in_init else text
 
 
-def limits(groups: Sequence[Group], admin_policies: Sequence[str], profile: Profile) -> list[dict[str, Any]]:
+def limits(groups: Sequence[Group], admin_policies: Sequence[AdminPolicy], profile: Profile) -> list[dict[str, Any]]:
     """What the profile does not enforce, or enforces in a way that hurts, with the policies that select the groups."""
     host = sorted({policy.label for group in groups for policy in group.enrolled})
     acting = {direction: _acting(groups, direction) for direction in (INGRESS, EGRESS)}
@@ -225,17 +256,43 @@ def limits(groups: Sequence[Group], admin_policies: Sequence[str], profile: Prof
         for holds, kind, message, remedy, policies in rows
         if holds and policies
     ]
-    unsupported = [label for label in sorted(admin_policies) if not profile.supports(label.split()[0])]
-    if unsupported:
-        found.append(
-            {
-                "kind": "admin_policy_unsupported",
-                "message": "this image does not enforce policies of policy.networking.k8s.io",
-                "remedy": "use the flavour -npa-v1alpha1 (AdminNetworkPolicy) or -npa-v1alpha2 (ClusterNetworkPolicy)",
-                "policies": unsupported,
-            }
-        )
-    return found
+    return found + [
+        {"kind": kind, "message": message, "remedy": remedy, "policies": sorted(each.label for each in policies)}
+        for kind, message, remedy, policies in _admin_limits(admin_policies, profile)
+        if policies
+    ]
+
+
+_FLAVOURS = {
+    "ClusterNetworkPolicy": "-npa-v1alpha2",
+    "AdminNetworkPolicy": "-npa-v1alpha1",
+    "BaselineAdminNetworkPolicy": "-npa-v1alpha1",
+}
+
+
+def _admin_limits(
+    policies: Sequence[AdminPolicy], profile: Profile
+) -> Iterator[tuple[str, str, str, Sequence[AdminPolicy]]]:
+    for flavour in sorted(set(_FLAVOURS.values())):
+        unsupported = [each for each in policies if _FLAVOURS[each.kind] == flavour and not profile.supports(each.kind)]
+        kinds = " and ".join(sorted({each.kind for each in unsupported}))
+        remedy = f"take an image tag of {FIRST['cluster_network_policy']} or newer with the flavour {flavour}"
+        yield "admin_policy_unsupported", f"this image does not enforce {kinds}", remedy, unsupported
+    supported = [each for each in policies if profile.supports(each.kind)]
+    named = [
+        each
+        for each in supported
+        if any(port.name for rules in each.rules.values() for rule in rules for port in rule.ports)
+    ]
+    if profile.ignores_number_of_names:
+        text = "a rule with a named port matches every port and protocol of a Pod that has the name"
+        yield "named_port_matches_all", text, "write the number of the port", named
+    nodes = [
+        each for each in supported if any(peer.nodes is not None for rule in each.rules[EGRESS] for peer in rule.peers)
+    ]
+    if profile.takes_pods_for_nodes:
+        text = "a peer nodes means the Pods on these nodes, and not the nodes"
+        yield "node_peers_match_pods", text, "write the nodes' addresses as networks", nodes
 
 
 def _acting(groups: Sequence[Group], direction: str) -> list[str]:

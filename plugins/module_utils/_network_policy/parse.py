@@ -16,7 +16,17 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import Address, Node, Pod, Policy
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy import admission
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
+    Address,
+    AdminPolicy,
+    Node,
+    Pod,
+    Policy,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse_admin import KINDS as ADMIN_KINDS
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse_admin import parse_admin_policy
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse_policy import mapping, parse_policy
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -26,7 +36,8 @@ _BACKEND_KEY = "/backend-type"
 _FINISHED = ("Succeeded", "Failed")
 _SERVICE_OF_SLICE = "kubernetes.io/service-name"
 
-ADMIN_KINDS = ("AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy")
+_JUDGED = ("NetworkPolicy", "Pod", "Namespace")
+"""Kinds without which a verdict is not known. A policy that the server refuses does not exist there."""
 
 
 class Source(NamedTuple):
@@ -39,12 +50,23 @@ class Source(NamedTuple):
 
 
 class Service(NamedTuple):
-    """A Service: the labels it selects (empty: none), its cluster addresses, and port -> target port."""
+    """A Service: the labels it selects (empty: none), its cluster addresses, and port -> target port.
+
+    C(names) maps port and protocol to the name that its EndpointSlices have the port under.
+    """
 
     label: str
     selector: Mapping[str, str]
     addresses: tuple[Address, ...]
     ports: Mapping[int, Any]
+    names: Mapping[tuple[int, str], str] = {}
+
+
+class Slice(NamedTuple):
+    """An EndpointSlice: (name, protocol) -> port, and the addresses of the endpoints that get new connections."""
+
+    ports: Mapping[tuple[str, str], int]
+    addresses: tuple[Address, ...]
 
 
 class Callback(NamedTuple):
@@ -64,24 +86,31 @@ class ApiServer(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """What was left out and why."""
+    """What was left out and why; C(doubt) when a verdict could be another one with it."""
 
     source: str
     message: str
+    doubt: bool = False
 
 
 @dataclass
 class Inventory:
-    """Everything that was found. C(namespaces) maps a name to its labels, C(services) a label to the Service."""
+    """Everything that was found. C(namespaces) maps a name to its labels, C(services) a label to the Service.
+
+    C(slices) are those of a Service, by its label. C(admin_policies) maps a label to the policy. C(hidden) are the
+    kinds of admin policies of which there may be more: they may not be listed, or one of them could not be read.
+    """
 
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
     services: dict[str, Service] = field(default_factory=dict)
+    slices: dict[str, list[Slice]] = field(default_factory=dict)
     callbacks: list[Callback] = field(default_factory=list)
     api_servers: list[ApiServer] = field(default_factory=list)
-    admin_policies: list[str] = field(default_factory=list)
+    admin_policies: dict[str, AdminPolicy] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
     unreadable: list[Unreadable] = field(default_factory=list)
 
 
@@ -96,7 +125,11 @@ def inventory(sources: Iterable[Source]) -> Inventory:
             reader(found, source)
         except (InputError, AttributeError, TypeError, ValueError, KeyError) as error:
             reason = str(error) if isinstance(error, InputError) else "it has not the shape of its kind"
-            found.unreadable.append(Unreadable(f"{source.where}: {source.kind} {_label(source.item)}", reason))
+            unseen = not isinstance(error, admission.Refused)
+            doubt = source.kind in _JUDGED and unseen
+            if source.kind in ADMIN_KINDS and unseen:
+                found.hidden |= {source.kind}
+            found.unreadable.append(Unreadable(f"{source.where}: {source.kind} {_label(source.item)}", reason, doubt))
     for namespace in {pod.namespace for pod in found.pods.values()} | {
         policy.namespace for policy in found.policies.values()
     }:
@@ -112,7 +145,10 @@ def _label(item: Any) -> str:
     metadata = item.get("metadata") if isinstance(item, Mapping) else None
     if not isinstance(metadata, Mapping):
         return "without metadata"
-    return f"{metadata.get('namespace') or 'default'}/{metadata.get('name')}"
+    name = str(metadata.get("name"))
+    if item.get("kind") in ADMIN_KINDS:
+        return name
+    return f"{metadata.get('namespace') or 'default'}/{name}"
 
 
 def _labels(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -141,7 +177,11 @@ def _namespace(found: Inventory, source: Source) -> None:
 
 
 def _policy(found: Inventory, source: Source) -> None:
-    policy = parse_policy(mapping(source.item, "the object"))
+    item = mapping(source.item, "the object")
+    if not mapping(item.get("metadata"), "metadata").get("uid"):
+        # No server has it yet. What one has stored keeps what was valid then.
+        admission.check(item)
+    policy = parse_policy(item)
     _once(found, found.policies, policy.label, source)
     found.policies[policy.label] = policy
 
@@ -169,12 +209,14 @@ def _pod(found: Inventory, source: Source) -> None:
     found.pods[pod.label] = pod
 
 
-def _ports(containers: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], int]:
-    ports: dict[tuple[str, str], int] = {}
+def _ports(containers: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Every number of a name counts: containers of one Pod may give it to different ports."""
+    ports: dict[tuple[str, str], tuple[int, ...]] = {}
     for container in containers:
         for port in container.get("ports") or []:
             if port.get("name"):
-                ports.setdefault((port["name"], port.get("protocol") or "TCP"), int(port["containerPort"]))
+                key = (port["name"], port.get("protocol") or "TCP")
+                ports[key] = (*ports.get(key, ()), int(port["containerPort"]))
     return ports
 
 
@@ -194,6 +236,7 @@ def _node(found: Inventory, source: Source) -> None:
         tuple(Address.parse(str(network.network_address)) for network in networks),
         tuple(Address.parse(str(network.network_address + 1)) for network in networks),
         next((str(value) for key, value in annotations.items() if key.endswith(_BACKEND_KEY)), ""),
+        _labels(metadata),
     )
 
 
@@ -201,36 +244,50 @@ def _service(found: Inventory, source: Source) -> None:
     metadata = _metadata(source)
     spec = source.item.get("spec") or {}
     label = f"{metadata.get('namespace') or 'default'}/{metadata['name']}"
+    ports = spec.get("ports") or []
     addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
     found.services[label] = Service(
         label,
         {str(key): str(value) for key, value in (spec.get("selector") or {}).items()},
         tuple(Address.parse(text) for text in addresses if text not in (None, "", "None")),
-        {int(port["port"]): port.get("targetPort") or int(port["port"]) for port in spec.get("ports") or []},
+        {int(port["port"]): port.get("targetPort") or int(port["port"]) for port in ports},
+        {(int(port["port"]), port.get("protocol") or "TCP"): str(port.get("name") or "") for port in ports},
     )
 
 
 def _slice(found: Inventory, source: Source) -> None:
     metadata = _metadata(source)
-    belongs = (metadata.get("namespace") or "default", _labels(metadata).get(_SERVICE_OF_SLICE))
-    if belongs != ("default", "kubernetes"):
+    service = _labels(metadata).get(_SERVICE_OF_SLICE)
+    if not service:
         return
-    ports = [int(port["port"]) for port in source.item.get("ports") or [] if port.get("port")]
-    for endpoint in source.item.get("endpoints") or []:
-        for text in endpoint.get("addresses") or []:
-            found.api_servers.append(ApiServer(Address.parse(text), ports[0] if ports else 6443))
+    label = f"{metadata.get('namespace') or 'default'}/{service}"
+    ports = {
+        (str(port.get("name") or ""), str(port.get("protocol") or "TCP")): int(port["port"])
+        for port in source.item.get("ports") or []
+        if port.get("port")
+    }
+    # A condition that is not there counts as ready.
+    ready = [
+        endpoint
+        for endpoint in source.item.get("endpoints") or []
+        if fields.at(endpoint, "conditions", "ready") is not False
+    ]
+    is_address = source.item.get("addressType") in (None, "IPv4", "IPv6")
+    addresses = [Address.parse(text) for each in ready for text in each.get("addresses") or [] if is_address]
+    found.slices.setdefault(label, []).append(Slice(ports, tuple(addresses)))
+    if label == "default/kubernetes":
+        port = next(iter(ports.values()), 6443)
+        found.api_servers += [ApiServer(address, port) for address in addresses]
 
 
 def _webhooks(found: Inventory, source: Source) -> None:
     name = str(_metadata(source)["name"])
     for webhook in source.item.get("webhooks") or []:
-        _callback(
-            found, source.kind, f"{name}/{webhook.get('name')}", (webhook.get("clientConfig") or {}).get("service")
-        )
+        _callback(found, source.kind, f"{name}/{webhook.get('name')}", fields.at(webhook, "clientConfig", "service"))
 
 
 def _api_service(found: Inventory, source: Source) -> None:
-    _callback(found, source.kind, str(_metadata(source)["name"]), (source.item.get("spec") or {}).get("service"))
+    _callback(found, source.kind, str(_metadata(source)["name"]), fields.at(source.item, "spec", "service"))
 
 
 def _callback(found: Inventory, kind: str, name: str, service: Mapping[str, Any] | None) -> None:
@@ -240,7 +297,16 @@ def _callback(found: Inventory, kind: str, name: str, service: Mapping[str, Any]
 
 
 def _admin(found: Inventory, source: Source) -> None:
-    found.admin_policies.append(f"{source.kind} {_metadata(source)['name']}")
+    item = mapping(source.item, "the object")
+    try:
+        policy = parse_admin_policy(item, source.kind)
+    except InputError as error:
+        if mapping(item.get("metadata"), "metadata").get("uid"):
+            raise
+        # No server has it yet, and none would take it.
+        raise admission.Refused(str(error)) from error
+    _once(found, found.admin_policies, policy.label, source)
+    found.admin_policies[policy.label] = policy
 
 
 _READERS: dict[tuple[str, str], Callable[[Inventory, Source], None]] = {

@@ -16,6 +16,7 @@ import ipaddress
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import parse as parse_selector
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
     DIRECTIONS,
     EGRESS,
@@ -26,7 +27,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
     PortItem,
     Rule,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.selectors import parse_selector
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 _PEERS = {INGRESS: "from", EGRESS: "to"}
@@ -42,7 +42,7 @@ def parse_policy(item: Mapping[str, Any]) -> Policy:
     spec = mapping(item.get("spec"), "spec")
     rules: dict[str, tuple[Rule, ...]] = {}
     for direction in DIRECTIONS:
-        entries = _list(spec.get(direction), f"spec.{direction}")
+        entries = listed(spec.get(direction), f"spec.{direction}")
         rules[direction] = tuple(
             _rule(entry, direction, f"spec.{direction}[{number}]") for number, entry in enumerate(entries)
         )
@@ -63,20 +63,21 @@ def mapping(value: Any, where: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is no mapping.")
+        raise InputError(f"{where} is not a mapping.")
     return value
 
 
-def _list(value: Any, where: str) -> list[Any]:
+def listed(value: Any, where: str) -> list[Any]:
+    """The value, an empty list for null. Raises InputError for anything else."""
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InputError(f"{where} is no list.")
+        raise InputError(f"{where} is not a list.")
     return value
 
 
 def _types(spec: Mapping[str, Any], has_egress: bool) -> tuple[str, ...]:
-    given = _list(spec.get("policyTypes"), "spec.policyTypes")
+    given = listed(spec.get("policyTypes"), "spec.policyTypes")
     for value in given:
         if value not in ("Ingress", "Egress"):
             raise InputError(f"spec.policyTypes has {value!r}. Use Ingress or Egress.")
@@ -88,8 +89,8 @@ def _types(spec: Mapping[str, Any], has_egress: bool) -> tuple[str, ...]:
 def _rule(entry: Any, direction: str, where: str) -> Rule:
     rule = mapping(entry, where)
     key = _PEERS[direction]
-    peers = _list(rule.get(key), f"{where}.{key}")
-    ports = _list(rule.get("ports"), f"{where}.ports")
+    peers = listed(rule.get(key), f"{where}.{key}")
+    ports = listed(rule.get("ports"), f"{where}.ports")
     return Rule(
         tuple(_peer(item, f"{where}.{key}[{number}]") for number, item in enumerate(peers)),
         tuple(_port(item, f"{where}.ports[{number}]") for number, item in enumerate(ports)),
@@ -114,17 +115,24 @@ def _peer(item: Any, where: str) -> Peer:
 
 def _block(item: Any, where: str) -> Block:
     block = mapping(item, where)
-    whole = _network(block.get("cidr"), f"{where}.cidr")
+    whole = network(block.get("cidr"), f"{where}.cidr")
     holes = []
-    for number, value in enumerate(_list(block.get("except"), f"{where}.except")):
-        hole = _network(value, f"{where}.except[{number}]")
+    for number, value in enumerate(listed(block.get("except"), f"{where}.except")):
+        hole = network(value, f"{where}.except[{number}]")
         if hole.version != whole.version or hole == whole or not _inside(hole, whole):
-            raise InputError(f"{where}.except[{number}] is {value}, which is no part of {whole}.")
+            raise InputError(f"{where}.except[{number}] is {value}, not a part of {whole}.")
         holes.append(hole)
     return Block(str(whole), tuple(str(hole) for hole in holes), whole.version, _without(whole, holes))
 
 
-def _network(value: Any, where: str) -> Any:
+def whole_block(value: Any, where: str) -> Block:
+    """A network without exceptions. Raises InputError for any other value."""
+    found = network(value, where)
+    return Block(str(found), (), found.version, _without(found, []))
+
+
+def network(value: Any, where: str) -> Any:
+    """The network that a text stands for, host bits cut off. Raises InputError for any other value."""
     try:
         if not isinstance(value, str) or "/" not in value:
             raise ValueError
@@ -168,12 +176,13 @@ def _port(item: Any, where: str) -> PortItem:
         if not any(character.isalpha() for character in port):
             raise InputError(f"{where}.port is the text {port!r}. Write a number without quotes.")
         return PortItem(protocol, port, 0, 0)
-    if not _is_port(port) or (end is not None and not _is_port(end)):
+    if not is_port(port) or (end is not None and not is_port(end)):
         raise InputError(f"{where}: ports are numbers from 1 to 65535.")
     if end is not None and end < port:
         raise InputError(f"{where}: endPort {end} is below port {port}.")
     return PortItem(protocol, "", port, end or port)
 
 
-def _is_port(value: Any) -> bool:
+def is_port(value: Any) -> bool:
+    """Whether it is the number of a port."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 65535

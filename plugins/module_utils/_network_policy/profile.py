@@ -100,6 +100,23 @@ class Profile(NamedTuple):
         """Without an agent that runs, new connections of selected pods are dropped unless its flag says otherwise."""
         return self._lacks("fails_open")
 
+    @property
+    def ignores_number_of_names(self) -> bool:
+        """A rule of v1alpha1 with a named port matches every port of a Pod that has the name.
+
+        Source: plugins/npa-v1alpha1/adminnetworkpolicy.go of v1.1.1, evaluateAdminNetworkPolicyPort.
+        """
+        return self.flavour == "npa-v1alpha1"
+
+    @property
+    def takes_pods_for_nodes(self) -> bool:
+        """A peer C(nodes) of v1alpha1 means the Pods on these nodes and not the nodes; same source."""
+        return self.flavour == "npa-v1alpha1"
+
+    def may_enforce(self, kind: str) -> bool:
+        """Whether a kind of policy.networking.k8s.io acts under the profile: some agent's for the API's own text."""
+        return not self.release or self.supports(kind)
+
     def supports(self, kind: str) -> bool:
         """Whether the image enforces a kind of policy.networking.k8s.io (by default, that is without more flags)."""
         return kind in _SUPPORTS[self.flavour] and not self._lacks("cluster_network_policy")

@@ -7,15 +7,16 @@
 Private to podnet.cni: may change in any release.
 
 Whether a policy allows something to or from outside does not depend on the pods it selects, so it is asked once for
-each policy.
+each policy. Only where admin policies select pods too, and their order decides, each group of pods is asked.
 """
 
 from __future__ import annotations
 
 from typing import Any, Iterable, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import selectors
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.cluster import DNS_PODS
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.evaluate import Evaluator, Question
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.evaluate import Evaluator
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
     EGRESS,
     INGRESS,
@@ -28,13 +29,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model i
     Rule,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import ApiServer, Callback, Service
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.selectors import Requirement, Selector
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.tiers import Question
 
 DNS_NAMESPACE = "kube-system"
 DNS_PORT = 53
 ALL = "all"
 SOME = "some"
 NONE = "none"
+UNKNOWN = "unknown"
 
 
 class Reach:
@@ -53,7 +55,7 @@ class Reach:
             for protocol in ("UDP", "TCP")
         ]
         self._to_api = {
-            server: frozenset(policy for policy in egress if self._egress_to_server(policy, server))
+            server: frozenset(policy for policy in egress if evaluator.grant([policy], self._to_server(server)))
             for server in self.cluster.inventory.api_servers
         }
         self._let_in: dict[tuple[frozenset[Block], frozenset[int], str], str] = {}
@@ -61,38 +63,59 @@ class Reach:
             policy: _outsiders(policy.rules[INGRESS]) for policy in self.cluster.policies if INGRESS in policy.rules
         }
 
-    def dns(self, group: Group) -> bool:
-        """Whether an egress-isolated group reaches some DNS Pod over UDP and some over TCP."""
-        return not any(granting.isdisjoint(group.policies[EGRESS]) for granting in self._to_dns)
+    def dns(self, group: Group) -> str:
+        """Whether a group reaches some DNS Pod over UDP and some over TCP: ALL, NONE or UNKNOWN."""
+        if self.evaluator.admin(group):
+            answers = [
+                _best(
+                    self._asked(group, question) for pod in self.dns_pods for question in self._questions(pod, protocol)
+                )
+                for protocol in ("UDP", "TCP")
+            ]
+            return next((each for each in (NONE, UNKNOWN) if each in answers), ALL)
+        closed = group.policies[EGRESS] and any(
+            granting.isdisjoint(group.policies[EGRESS]) for granting in self._to_dns
+        )
+        return NONE if closed else ALL
 
-    def _egress_to(self, policy: Policy, pod: Pod, protocol: str) -> bool:
+    def _asked(self, group: Group, question: Question) -> str:
+        side = self.evaluator.side(group, question)
+        if side.doubts:
+            return UNKNOWN
+        return ALL if side.allowed else NONE
+
+    def _questions(self, pod: Pod, protocol: str) -> list[Question]:
+        """To a DNS Pod, one for each of its addresses."""
         group = self.cluster.group(pod)
         resolver = pod if group is not None else None
         addresses: Sequence[Address | None] = pod.addresses or (None,)
-        return any(
-            self.evaluator.grant([policy], Question(EGRESS, group, address, resolver, protocol, DNS_PORT))
-            for address in addresses
-        )
+        return [Question(EGRESS, group, address, resolver, protocol, DNS_PORT, pod.node) for address in addresses]
+
+    def _egress_to(self, policy: Policy, pod: Pod, protocol: str) -> bool:
+        return any(self.evaluator.grant([policy], question) for question in self._questions(pod, protocol))
 
     def api_servers(self, group: Group) -> str:
-        """Which API servers' own addresses an egress-isolated group reaches: ALL, SOME or NONE.
+        """Which API servers' own addresses a group reaches: ALL, SOME, NONE or UNKNOWN.
 
         The Service kubernetes spreads connections over all of them. Those of a family that the Pods lack do not count.
         """
         families = _families(group)
-        reached = [
-            not granting.isdisjoint(group.policies[EGRESS])
-            for server, granting in self._to_api.items()
-            if not families or server.address.family in families
-        ]
-        return _how_many(reached)
+        servers = [server for server in self._to_api if not families or server.address.family in families]
+        if self.evaluator.admin(group):
+            answers = {self._asked(group, self._to_server(server)) for server in servers}
+            if UNKNOWN in answers:
+                return UNKNOWN
+            return SOME if len(answers) > 1 else next(iter(answers), ALL)
+        if not group.policies[EGRESS]:
+            return ALL
+        return _how_many(not self._to_api[server].isdisjoint(group.policies[EGRESS]) for server in servers)
 
-    def _egress_to_server(self, policy: Policy, server: ApiServer) -> bool:
-        question = Question(EGRESS, None, server.address, None, "TCP", server.port)
-        return self.evaluator.grant([policy], question) is not None
+    def _to_server(self, server: ApiServer) -> Question:
+        node = self.cluster.node_at(server.address)
+        return Question(EGRESS, None, server.address, None, "TCP", server.port, node.name if node is not None else "")
 
     def sources(self, group: Group) -> tuple[bool, frozenset[Block]]:
-        """What lets addresses in that are no Pods: a rule for any peer, and the blocks of the other rules."""
+        """What lets addresses in that are not Pods: a rule for any peer, and the blocks of the other rules."""
         outsiders = [self._outsiders[policy] for policy in group.policies[INGRESS]]
         return any(anything for anything, _blocks in outsiders), frozenset().union(
             *(blocks for _any, blocks in outsiders)
@@ -170,14 +193,13 @@ class Reach:
         return row
 
     def _backends(self, service: Service) -> list[tuple[Pod, Group]]:
-        wanted = [Requirement(key, "In", frozenset((value,))) for key, value in sorted(service.selector.items())]
-        groups = self.cluster.select(service.label.split("/", 1)[0], Selector(tuple(wanted)))
+        groups = self.cluster.select(service.label.split("/", 1)[0], selectors.from_labels(service.selector))
         return [(pod, group) for group in groups for pod in group.pods]
 
     def _closed_addresses(self, pod: Pod, group: Group, target: Any) -> list[str]:
         """Addresses that API servers are seen from and that the Pod does not let in."""
         policies = group.policies[INGRESS]
-        port = target if isinstance(target, int) else pod.ports.get((str(target), "TCP"), 0)
+        port = target if isinstance(target, int) else next(iter(pod.ports.get((str(target), "TCP"), (0,))))
         if not policies:
             return []
         return [
@@ -205,6 +227,12 @@ class Reach:
 
 def _families(group: Group) -> frozenset[int]:
     return frozenset(address.family for pod in group.pods for address in pod.addresses)
+
+
+def _best(answers: Iterable[str]) -> str:
+    """ALL where one of them is, else UNKNOWN where one of them is."""
+    found = set(answers)
+    return next((each for each in (ALL, UNKNOWN) if each in found), NONE)
 
 
 def _how_many(answers: Iterable[bool]) -> str:

@@ -9,28 +9,33 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-from typing import Any, Collection, Iterator, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy import findings
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy import findings, services
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.cluster import Cluster
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.evaluate import (
+    DENY,
     ICMP,
+    NO_PATH,
     PROTOCOLS,
-    End,
+    UNKNOWN,
     Evaluator,
     describe,
+    no_path,
+    places,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.model import (
     DIRECTIONS,
-    EGRESS,
     INGRESS,
+    AdminPolicy,
     Group,
     Policy,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Inventory
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.profile import Profile
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.reach import NONE, SOME, Reach
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.reach import UNKNOWN as NOT_KNOWN
 
 
 def build(
@@ -66,24 +71,32 @@ def build(
         notes.append("no Pod k8s-app=kube-dns was found in kube-system: the flag no_dns is not given")
     if not inventory.api_servers:
         notes.append("the API server's addresses are not known: no_apiserver and webhook_unreachable are not given")
+    admin = sorted(inventory.admin_policies.values(), key=lambda each: each.order)
+    collected.check_admin(admin)
+    acting = [kind for kind in sorted(inventory.hidden) if profile.may_enforce(kind)]
+    if acting:
+        notes.append(f"{', '.join(acting)} objects that could not be read may decide otherwise than the flags say")
     return {
         "summary": {
             "pods": sum(len(group.pods) for group in shown),
             "policies": len(policies),
+            "admin_policies": len(admin),
             "dormant": sum(row["dormant"] for row in described),
             "select_nothing": sum(row["effect"] == "selects_nothing" for row in described),
             "isolated_ingress": sum(len(row["pods"]) for row in isolated if row["ingress"]),
             "isolated_egress": sum(len(row["pods"]) for row in isolated if row["egress"]),
             "host_network_pods": sum(len(group.pods) for group in shown if group.host_network),
             "unreadable": len(inventory.unreadable),
-            "denied_flows": len({row["flow"] for row in verdicts if row["verdict"] != "allow"}),
+            "denied_flows": len({row["flow"] for row in verdicts if row["verdict"] in (DENY, NO_PATH)}),
+            "unknown_flows": len({row["flow"] for row in verdicts if row["verdict"] == UNKNOWN}),
         },
         "engines": engines,
         "policies": described,
+        "admin_policies": _admin_policies(admin, shown, profile),
         "isolated_pods": isolated,
         "host_network_pods": host,
         "findings": collected.entries,
-        "limits": findings.limits(shown, inventory.admin_policies, profile),
+        "limits": findings.limits(shown, admin, profile),
         "node_sources": reach.node_sources(),
         "api_servers": [{"address": each.address.text, "port": each.port} for each in inventory.api_servers],
         "callbacks": callbacks,
@@ -94,7 +107,10 @@ def build(
 
 
 def judge(evaluator: Evaluator, flow: Mapping[str, Any], number: int) -> list[dict[str, Any]]:
-    """The verdicts for one flow: one for each address family, or one C(no_path). Raises InputError naming the flow."""
+    """The verdicts for one flow: one for each address family, or one C(no_path). Raises InputError naming the flow.
+
+    A flow to a Service has the verdict that all of its backends share, else it is not known.
+    """
     where = f"flows[{number}]"
     protocol = str(flow.get("protocol") or "TCP").upper()
     if protocol not in PROTOCOLS:
@@ -108,44 +124,15 @@ def judge(evaluator: Evaluator, flow: Mapping[str, Any], number: int) -> list[di
     source = evaluator.end(str(flow["from"]), f"{where}.from")
     target = evaluator.end(str(flow["to"]), f"{where}.to")
     head = {"from": source.text, "to": target.text, "port": port, "protocol": protocol, "flow": number}
+    service = next(filter(None, map(evaluator.cluster.service_at, target.addresses)), "")
+    if service:
+        return [{**head, **services.judge(evaluator, (source, target), service, protocol, port or 0)}]
     verdicts = evaluator.verdicts(source, target, protocol, port or 0)
-    rows = [{**head, **_places(source, target, each.family), **describe(each)} for each in verdicts]
-    for remark in _remarks(evaluator, source, target):
-        for row in rows:
-            row["reason"] += f"; {remark}"
-    if rows:
-        return rows
-    nothing = dict.fromkeys(("family", "seen_from", "direction", "policy", "rule", "egress", "ingress"))
-    return [
-        {
-            **head,
-            **_places(source, target, 0),
-            **nothing,
-            "verdict": "no_path",
-            "reason": "the two have no address family in common",
-        }
-    ]
-
-
-def _places(source: End, target: End, family: int) -> dict[str, Any]:
-    """Where a connection of this family would begin and end: addresses, and the node of the source."""
-
-    def address(end: End) -> str | None:
-        return next((each.text for each in end.addresses if each.family == family), None)
-
-    return {"from_address": address(source), "to_address": address(target), "from_node": source.node or None}
-
-
-def _remarks(evaluator: Evaluator, source: End, target: End) -> Iterator[str]:
     if source.pod is not None and source.pod is target.pod:
-        yield "a Pod always reaches itself directly, so this is about the way through a Service"
-    for end in (source, target):
-        if end.pod is not None and end.pod.finished:
-            yield f"{end.text} is finished and has no traffic"
-    for address in target.addresses:
-        service = evaluator.cluster.service_at(address)
-        if service:
-            yield f"{address.text} is replaced before policy looks: ask for a Pod behind Service {service} instead"
+        itself = "a Pod always reaches itself directly; give the Service's address for the way through it"
+        verdicts = [each._replace(doubts=(*each.doubts, itself)) for each in verdicts]
+    rows = [{**head, **places(source, target, each.family), **describe(each), "backends": []} for each in verdicts]
+    return rows or [{**head, **places(source, target, 0), **no_path("the two have no address family in common")}]
 
 
 def _check_namespaces(inventory: Inventory, namespaces: Collection[str]) -> None:
@@ -158,10 +145,11 @@ def _isolated(groups: Sequence[Group], reach: Reach, profile: Profile, cut_backe
     """A row for the Pods that the same policies isolate with the same consequences."""
     rows: dict[Any, list[str]] = {}
     for group in groups:
-        if not any(group.policies.values()):
+        admin = tuple(reach.evaluator.admin(group))
+        if not admin and not any(group.policies.values()):
             continue
         flags = _flags(group, reach, profile)
-        policies = tuple(tuple(group.policies[direction]) for direction in DIRECTIONS)
+        policies = (*(tuple(group.policies[direction]) for direction in DIRECTIONS), admin)
         for pod in group.pods:
             every = (*flags, "webhook_unreachable") if pod.label in cut_backends else tuple(flags)
             rows.setdefault((group.namespace, policies, every), []).append(pod.name)
@@ -173,9 +161,10 @@ def _isolated(groups: Sequence[Group], reach: Reach, profile: Profile, cut_backe
             "egress": bool(egress),
             "ingress_policies": [policy.label for policy in ingress],
             "egress_policies": [policy.label for policy in egress],
+            "admin_policies": [policy.label for policy in admin],
             "flags": list(flags),
         }
-        for (namespace, (ingress, egress), flags), names in rows.items()
+        for (namespace, (ingress, egress, admin), flags), names in rows.items()
     ]
 
 
@@ -189,10 +178,10 @@ def _flags(group: Group, reach: Reach, profile: Profile) -> list[str]:
         flags += {NONE: ["nodes_cut"], SOME: ["some_nodes_cut"]}.get(reach.nodes(group), [])
         if profile.cuts_probes:
             flags.append("probe_risk")
-    if group.policies[EGRESS]:
-        if reach.dns_pods and not reach.dns(group):
-            flags.append("no_dns")
-        flags += {NONE: ["no_apiserver"], SOME: ["some_apiservers_cut"]}.get(reach.api_servers(group), [])
+    if reach.dns_pods:
+        flags += {NONE: ["no_dns"], NOT_KNOWN: ["dns_unknown"]}.get(reach.dns(group), [])
+    of_servers = {NONE: ["no_apiserver"], SOME: ["some_apiservers_cut"], NOT_KNOWN: ["apiserver_unknown"]}
+    flags += of_servers.get(reach.api_servers(group), [])
     return flags
 
 
@@ -205,6 +194,34 @@ def _host_network(groups: Sequence[Group]) -> list[dict[str, Any]]:
         }
         for group in groups
         if group.enrolled
+    ]
+
+
+def _admin_policies(policies: Sequence[AdminPolicy], groups: Sequence[Group], profile: Profile) -> list[dict[str, Any]]:
+    counts: dict[AdminPolicy, int] = {}
+    for group in groups:
+        for policy in group.admin:
+            counts[policy] = counts.get(policy, 0) + len(group.pods)
+    return [
+        {
+            "policy": policy.label,
+            "tier": policy.tier,
+            "priority": policy.priority,
+            "enforced": profile.may_enforce(policy.kind),
+            "pods": counts.get(policy, 0),
+            "rules": [
+                {
+                    "direction": direction,
+                    "rule": number,
+                    "name": rule.name or None,
+                    "action": rule.action,
+                    "peers": str(rule),
+                }
+                for direction, rules in policy.rules.items()
+                for number, rule in enumerate(rules)
+            ],
+        }
+        for policy in policies
     ]
 
 

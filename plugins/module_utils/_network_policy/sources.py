@@ -30,6 +30,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse i
     Unreadable,
     inventory,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse_admin import KINDS as ADMIN_KINDS
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.profile import Profile
 
 _ADMIN = "/apis/policy.networking.k8s.io"
@@ -65,9 +66,8 @@ COLLECTIONS: Sequence[_Collection] = (
     _Collection(
         "discovery.k8s.io",
         "EndpointSlice",
-        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
-        "the API server's addresses are not known",
-        (("labelSelector", "kubernetes.io/service-name=kubernetes"),),
+        "/apis/discovery.k8s.io/v1/endpointslices",
+        "connections to Services are not judged",
     ),
     _Collection(
         "admissionregistration.k8s.io",
@@ -92,21 +92,18 @@ COLLECTIONS: Sequence[_Collection] = (
         "AdminNetworkPolicy",
         f"{_ADMIN}/v1alpha1/adminnetworkpolicies",
         "policies of policy.networking.k8s.io are not looked at",
-        metadata_only=True,
     ),
     _Collection(
         "policy.networking.k8s.io",
         "BaselineAdminNetworkPolicy",
         f"{_ADMIN}/v1alpha1/baselineadminnetworkpolicies",
         "policies of policy.networking.k8s.io are not looked at",
-        metadata_only=True,
     ),
     _Collection(
         "policy.networking.k8s.io",
         "ClusterNetworkPolicy",
         f"{_ADMIN}/v1alpha2/clusternetworkpolicies",
         "policies of policy.networking.k8s.io are not looked at",
-        metadata_only=True,
     ),
 )
 
@@ -135,7 +132,9 @@ def _api_server(text: str) -> ApiServer:
     try:
         parsed = ApiServer(Address.parse(host), int(port))
     except ValueError:
-        raise InputError(f"api_servers: {text!r} is no address. Write 192.0.2.1:6443 or [2001:db8::1]:6443.") from None
+        raise InputError(
+            f"api_servers: {text!r} is not an address. Write 192.0.2.1:6443 or [2001:db8::1]:6443."
+        ) from None
     if not 1 <= parsed.port <= 65535:
         raise InputError(f"api_servers: {text!r} has a port outside of 1 to 65535.")
     return parsed
@@ -144,6 +143,7 @@ def _api_server(text: str) -> ApiServer:
 def from_cluster(client: KubeClient, unknown: list[str]) -> Inventory:
     """Read a cluster. What may be refused and is refused is added to C(unknown)."""
     sources: list[Source] = []
+    hidden: list[str] = []
     for each in COLLECTIONS:
         try:
             listing = client.list(each.path, dict(each.query), metadata_only=each.metadata_only)
@@ -156,9 +156,27 @@ def from_cluster(client: KubeClient, unknown: list[str]) -> Inventory:
                 raise
             if not any(note.startswith(each.loss) for note in unknown) and _served(client, each.group):
                 unknown.append(f"{each.loss}: {error}")
+                hidden.append(each.kind)
+            if each.kind == "EndpointSlice":
+                sources += _api_server_slices(client, unknown)
             continue
         sources += [Source(each.group, each.kind, item, client.target.label) for item in listing.items]
-    return inventory(sources)
+    found = inventory(sources)
+    if any(kind in ADMIN_KINDS for kind in hidden):
+        # One note stands for all kinds of the group.
+        found.hidden = frozenset(ADMIN_KINDS)
+    return found
+
+
+def _api_server_slices(client: KubeClient, unknown: list[str]) -> list[Source]:
+    """The API server's own slices, for users who may not list those of all namespaces."""
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    try:
+        items = client.list(path, {"labelSelector": "kubernetes.io/service-name=kubernetes"}).items
+    except Forbidden as error:
+        unknown.append(f"the API server's addresses are not known: {error}")
+        return []
+    return [Source("discovery.k8s.io", "EndpointSlice", item, client.target.label) for item in items]
 
 
 def _served(client: KubeClient, group: str) -> bool:
@@ -210,7 +228,7 @@ def _documents(path: str, broken: list[Unreadable]) -> Iterator[tuple[str, Any]]
     except OSError as error:
         raise InputError(f"src: {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        broken.append(Unreadable(path, "the file is no UTF-8 text"))
+        broken.append(Unreadable(path, "the file is not UTF-8 text", True))
         return
     try:
         # Whatever kubectl writes as JSON is read many times faster this way.
@@ -230,7 +248,7 @@ def _documents(path: str, broken: list[Unreadable]) -> Iterator[tuple[str, Any]]
         except (yaml.YAMLError, ValueError) as error:
             mark = getattr(error, "problem_mark", None)
             line = f" in its line {mark.line + 1}" if mark is not None else ""
-            broken.append(Unreadable(where, f"this is no valid YAML{line}"))
+            broken.append(Unreadable(where, f"this is not valid YAML{line}", True))
         else:
             yield where, document
 

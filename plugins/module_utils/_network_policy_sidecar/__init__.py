@@ -4,8 +4,8 @@
 
 """The sidecar kube-network-policies in flannel's DaemonSets.
 
-``versions`` holds what differs between its releases, ``objects`` makes the container and the RBAC objects,
-``plan`` compares them with the cluster and ``run`` reads and writes.
+C(versions) holds what differs between its releases, C(objects) makes the container and the RBAC objects,
+C(plan) compares them with the cluster and C(run) reads and writes.
 
 Private to podnet.cni: may change in any release.
 """

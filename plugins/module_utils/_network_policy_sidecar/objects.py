@@ -16,6 +16,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import versions
 
 CONTAINER = "kube-network-policies"
+PROGRAM = "netpol"
 VOLUME_PREFIX = f"{CONTAINER}-"
 NODE_NAME = "MY_NODE_NAME"
 LABELS = {"app.kubernetes.io/managed-by": "podnet.cni", "app.kubernetes.io/component": "network-policy-sidecar"}
@@ -24,7 +25,7 @@ RULES = (
     {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list", "watch"]},
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": ["list", "watch"]},
 )
-"""Without all three of them the sidecar waits for ever and enforces nothing, without a word."""
+"""Without all three of them, and what its flavour reads besides, the sidecar waits for ever and enforces nothing."""
 
 _OPTIONAL_FLAGS = (
     ("strict_mode", "strict-mode"),
@@ -102,14 +103,25 @@ def rbac_name(namespace: str, name: str) -> str:
     return f"podnet-network-policy:{namespace}:{name}"
 
 
-def cluster_role(namespace: str, name: str) -> dict[str, Any]:
-    """The role with exactly what the sidecar reads."""
+def cluster_role(namespace: str, name: str, tag: str) -> dict[str, Any]:
+    """The role with exactly what the sidecar of this image tag reads. Raises InputError for a tag that is refused."""
     return {
         "apiVersion": RBAC_API,
         "kind": "ClusterRole",
         "metadata": {"name": rbac_name(namespace, name), "labels": dict(LABELS)},
-        "rules": [{key: list(value) for key, value in rule.items()} for rule in RULES],
+        "rules": rules(tag),
     }
+
+
+def rules(tag: str) -> list[dict[str, Any]]:
+    """The rules of that role."""
+    found = [{key: list(value) for key, value in rule.items()} for rule in RULES]
+    flavour = versions.flavour(tag)
+    if flavour.kinds:
+        found[0]["resources"].append("nodes")
+        group = flavour.group_version.split("/", 1)[0]
+        found.append({"apiGroups": [group], "resources": list(flavour.kinds), "verbs": ["list", "watch"]})
+    return found
 
 
 def cluster_role_binding(namespace: str, name: str, account: str) -> dict[str, Any]:

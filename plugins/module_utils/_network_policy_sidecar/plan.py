@@ -17,9 +17,11 @@ from fractions import Fraction
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar.objects import (
     CONTAINER,
     LABELS,
+    PROGRAM,
     VOLUME_PREFIX,
 )
 
@@ -44,6 +46,12 @@ def wanted_daemonset(
     before = restored(live)
     current = _named(spec.get("containers"), CONTAINER)
     original = _named(_pod_spec(before).get("containers"), CONTAINER)
+    others = [each for each in spec.get("containers") or [] if _is_sidecar(each) and each.get("name") != CONTAINER]
+    if others:
+        raise InputError(
+            f"{where} has a sidecar kube-network-policies already, under the name {others[0].get('name')}. Two of them "
+            "on a node replace each other's rules: remove that one first."
+        )
     if original is not None and RESTORE not in _annotations(live) and not adopt:
         raise InputError(
             f"{where} has a container {CONTAINER} that this module did not add, maybe from the Helm chart "
@@ -161,7 +169,7 @@ def quantity(text: Any) -> Fraction:
         base = 1024 if unit.endswith("i") else 1000
         return Fraction(matched.group(1)) * Fraction(base) ** _UNITS[{"Ki": "k"}.get(unit, unit.rstrip("i"))]
     except ValueError:
-        raise InputError(f"resources: {text!r} is no quantity: give one like 100m or 50Mi.") from None
+        raise InputError(f"resources: {text!r} is not a quantity: give one like 100m or 50Mi.") from None
 
 
 def _quantities(values: Any) -> dict[str, Fraction]:
@@ -187,9 +195,21 @@ def service_account(item: Mapping[str, Any]) -> str:
     return str(_pod_spec(item).get("serviceAccountName") or "default")
 
 
+def has_sidecar(live: Mapping[str, Any]) -> bool:
+    """Whether a container of the pods is kube-network-policies, by its name, its program or its image."""
+    return any(_is_sidecar(container) for container in _pod_spec(live).get("containers") or [])
+
+
+def _is_sidecar(container: Mapping[str, Any]) -> bool:
+    image = str(container.get("image") or "").split("@", 1)[0].rpartition("/")[2].split(":", 1)[0]
+    words = [*(container.get("command") or []), *(container.get("args") or [])]
+    program = str(words[0]).rpartition("/")[2] if words else ""
+    return container.get("name") == CONTAINER or image == CONTAINER or program == PROGRAM
+
+
 def has_foreign_sidecar(live: Mapping[str, Any]) -> bool:
-    """Whether there is a container of that name that is not ours to remove."""
-    return RESTORE not in _annotations(live) and _named(_pod_spec(live).get("containers"), CONTAINER) is not None
+    """Whether there is a sidecar that is not ours to remove."""
+    return RESTORE not in _annotations(live) and has_sidecar(live)
 
 
 def _pod_spec(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +218,7 @@ def _pod_spec(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _annotations(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (item.get("metadata") or {}).get("annotations") or {}
+    return fields.mapping(item, "metadata", "annotations")
 
 
 def _named(items: Any, name: str) -> dict[str, Any] | None:

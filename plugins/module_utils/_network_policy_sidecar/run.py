@@ -13,13 +13,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster, recognisers
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import flannel
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient, update_with_retry
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import KubeError, NotFound
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import objects, plan, versions
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import from_labels
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import (
+    enforcement,
+    objects,
+    plan,
+    versions,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import lock
 
 ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
@@ -56,6 +63,11 @@ def reconcile(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -
         lock.check(client, item["metadata"]["namespace"], item["metadata"]["name"])
     changes: list[Change] = []
     warnings = versions.warnings(params["version"]) if present else []
+    answers: list[enforcement.Answer] = []
+    if present:
+        check_served(client, params["version"])
+        answers, doubt = _enforcement(client, found, params)
+        warnings += [doubt] if doubt else []
     for item in found:
         if present:
             changes += _plan_present(client, item, params)
@@ -76,6 +88,7 @@ def reconcile(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -
         "daemonsets": [
             {"namespace": item["metadata"]["namespace"], "name": item["metadata"]["name"]} for item in found
         ],
+        "enforcement": [each.to_dict() for each in answers],
         "diff": [
             {
                 "before_header": change.title,
@@ -87,6 +100,43 @@ def reconcile(client: KubeClient, params: Mapping[str, Any], check_mode: bool) -
         ],
         "warnings": warnings,
     }
+
+
+def check_served(client: KubeClient, tag: str) -> None:
+    """Raise InputError when an image flavour waits for kinds that the server does not have, without enforcing any."""
+    flavour = versions.flavour(tag)
+    if not flavour.kinds:
+        return
+    try:
+        listed = client.get(f"/apis/{flavour.group_version}").get("resources") or []
+    except NotFound:
+        listed = []
+    absent = sorted(set(flavour.kinds) - {str(each.get("name")) for each in listed})
+    if absent:
+        raise InputError(
+            f"kube-network-policies {tag} waits for the kinds {', '.join(absent)} of {flavour.group_version}, which "
+            "this API server does not serve, and enforces nothing until then. Install the definitions of "
+            f"network-policy-api first, or use {tag.split('-', 1)[0]}."
+        )
+
+
+def _enforcement(
+    client: KubeClient, found: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
+) -> tuple[list[enforcement.Answer], str]:
+    """What is known of the nodes, and what speaks against them, for a warning.
+
+    Raises InputError for the latter before the sidecar is switched on, unless that is accepted.
+    """
+    names = sorted({name for item in found for name in enforcement.nodes(client, item)})
+    answers = enforcement.judge(names, params["nodes"])
+    doubt = enforcement.problems(answers)
+    missing = [plan.name_of(item) for item in found if not plan.has_sidecar(item)]
+    if doubt and missing and params["unenforced"] == enforcement.REFUSE:
+        raise InputError(
+            f"The sidecar is not added to {', '.join(missing)}. {doubt} Run podnet.cni.network_policy_host_info on "
+            "every node and give the results as nodes, or set unenforced to accept."
+        )
+    return answers, f"{doubt} Policies are not enforced where a node cannot, whatever its pods say." if doubt else ""
 
 
 def _path(namespace: str, name: str) -> str:
@@ -101,15 +151,15 @@ def _daemonsets(client: KubeClient, params: Mapping[str, Any]) -> list[dict[str,
         item = _find(client, path)
         if item is None and present:
             raise InputError(
-                f"there is no DaemonSet {params['namespace']}/{params['name']}: mend namespace and name, or leave "
+                f"there is no DaemonSet {params['namespace']}/{params['name']}: correct namespace and name, or leave "
                 "both out and let flannel be found."
             )
         if item is not None and flannel.match(item) == 0:
-            raise InputError(f"{plan.name_of(item)} is no flannel: none of its containers runs flanneld.")
+            raise InputError(f"{plan.name_of(item)} is not flannel: none of its containers runs flanneld.")
         return [] if item is None else [item]
     records = [
         record
-        for record in cluster.discover(client, cluster.Scope(sought="flannel"))
+        for record in cluster.discover(client, cluster.Scope(sought="flannel"), recognisers.load_all())
         if not params["namespace"] or record.namespace == params["namespace"] or record.plugin != "flannel"
     ]
     wanted = targets(records, present, params["namespace"])
@@ -139,7 +189,7 @@ def targets(records: Sequence[Record], present: bool, namespace: str) -> list[tu
 def _plan_present(client: KubeClient, item: Mapping[str, Any], params: Mapping[str, Any]) -> list[Change]:
     namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
     after = plan.wanted_daemonset(item, objects.container(params), objects.volumes(params), params["adopt"])
-    role = objects.cluster_role(namespace, name)
+    role = objects.cluster_role(namespace, name, params["version"])
     binding = objects.cluster_role_binding(namespace, name, plan.service_account(item))
     changes = []
     for collection, wanted in ((ROLES, role), (BINDINGS, binding)):
@@ -185,7 +235,7 @@ def _orphans(
     if params["name"]:
         return [] if found else _plan_rbac_absent(client, objects.rbac_name(params["namespace"], params["name"]))
     known = {change.path for change in planned}
-    selector = ",".join(f"{key}={value}" for key, value in sorted(objects.LABELS.items()))
+    selector = str(from_labels(objects.LABELS))
     start = objects.rbac_name(params["namespace"], "") if params["namespace"] else ""
     changes = []
     for collection, kind in ((BINDINGS, "ClusterRoleBinding"), (ROLES, "ClusterRole")):
@@ -257,7 +307,7 @@ def _shown(item: Mapping[str, Any]) -> dict[str, Any]:
     if not item:
         return {}
     shown = {key: value for key, value in item.items() if key in ("rules", "roleRef", "subjects", "spec")}
-    annotations = (item.get("metadata") or {}).get("annotations") or {}
+    annotations = fields.mapping(item, "metadata", "annotations")
     if plan.RESTORE in annotations:
         shown["restore"] = annotations[plan.RESTORE]
     return shown

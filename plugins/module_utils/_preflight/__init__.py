@@ -4,8 +4,8 @@
 
 """Read-only checks of hosts and of a cluster before something is changed there.
 
-``finding`` is what a check says and how one is declared. Gatherers read a host or a cluster once and return facts, a
-dict that JSON can hold. Checks are pure functions over facts; ``report`` puts their findings together.
+C(finding) is what a check says and how one is declared. Gatherers read a host or a cluster once and return facts, a
+dict that JSON can hold. Checks are pure functions over facts; C(report) puts their findings together.
 
 Private to podnet.cni: may change in any release.
 """

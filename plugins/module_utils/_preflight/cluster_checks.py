@@ -4,11 +4,11 @@
 
 """Checks of a cluster: the API server, what runs there, versions and settings; no I/O.
 
-Beside what ``host_wanted`` lists, *wanted* may have:
+Beside what C(host_wanted) lists, C(wanted) may have:
 
-* ``namespace``: where the network is to be; kube-flannel when it is missing.
-* ``pod_labels``: labels of the network's pods, for webhooks with an objectSelector.
-* ``health_port``: the port on which flannel answers probes on every node; 0 or missing for none.
+* C(namespace): where the network is to be; kube-flannel when it is missing.
+* C(pod_labels): labels of the network's pods, for webhooks with an objectSelector.
+* C(health_port): the port on which flannel answers probes on every node; 0 or missing for none.
 
 Private to podnet.cni: may change in any release.
 """
@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import cluster_checks_admission as admission
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import cluster_checks_nodes as on_nodes
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.cluster_checks_nodes import (
@@ -31,7 +32,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.cluster_chec
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Check,
     Verdict,
-    at,
     check,
     failed,
     ok,
@@ -42,7 +42,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     config_of,
     families,
     items,
-    mappings,
     number,
     reason,
     texts,
@@ -77,7 +76,7 @@ def api(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield failed(
             str(at(facts, "api", "problem") or "it is not ready"),
             "/readyz is good",
-            "Mend the check that is named, or the address. podnet.cni.kube_wait waits for it.",
+            "Repair what the named check reports, or correct the address. podnet.cni.kube_wait waits for it.",
         )
     else:
         yield unknown(f"/readyz was not read: {reason(facts, 'api')}", "/readyz is good", GRANT)
@@ -93,11 +92,16 @@ def network(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         return
     found = [each for each in mappings(facts.get("components")) if each.get("plugin") not in NO_NETWORK]
     bad = [verdict for each in found for verdict in _judge_component(each, plugin, expected)]
+    ready = [node for node in nodes_of(facts) if node.get("ready") == "True"]
     incomplete = any(each.get("scope") == "partial" for each in mappings(facts.get("components")))
     if bad:
         yield from bad
     elif incomplete:
         yield unknown("not everything could be searched, so a network may be hidden", expected, GRANT)
+    elif ready and not found:
+        seen = f"{len(ready)} of {len(nodes_of(facts))} nodes are Ready: something unknown serves their pods"
+        remedy = "Find out what writes the nodes' CNI configuration (preflight of the hosts names the file); remove it."
+        yield failed(seen, expected, remedy)
     else:
         names = ", ".join(f"{each.get('plugin')} ({each.get('role')})" for each in found)
         yield ok(names or "no network", expected)
@@ -128,6 +132,20 @@ def _judge_component(each: Facts, plugin: str, expected: str) -> Iterator[Verdic
             expected,
             f"Keep {name}, or plan a migration: two networks at once give pods addresses of either.",
         )
+    elif role == "primary":
+        yield from _judge_health(each, seen, expected)
+
+
+def _judge_health(each: Facts, seen: str, expected: str) -> Iterator[Verdict]:
+    """One truth: the health that discovery has found."""
+    state = at(each, "health", "state")
+    reasons = ", ".join(texts(at(each, "health", "reasons"))) or "no reason given"
+    if state in ("broken", "disabled", "degraded"):
+        # An upgrade may be what repairs it, so it is not an error.
+        remedy = "See why (docs/discovery.md says what each reason means), and bring it to health before it is changed."
+        yield failed(f"{seen}: it is {state} ({reasons})", expected, remedy, severity="warning")
+    elif state == "unknown":
+        yield unknown(f"{seen}: its health is not known ({reasons})", expected, "See whether its pods run.")
 
 
 @check("cluster.windows", "error", "Windows nodes can join the overlay")

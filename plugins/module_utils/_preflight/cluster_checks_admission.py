@@ -13,18 +13,18 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_policy.selectors import parse_selector
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import parse as parse_selector
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.cluster_checks_nodes import GRANT
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Verdict,
-    at,
     check,
     failed,
     ok,
     skipped,
     unknown,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import mappings, reason, texts
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import reason, texts
 
 Facts = Mapping[str, Any]
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -187,8 +187,7 @@ def _covers(rule: Facts, request: Request, equivalent: bool) -> bool:
 def _selected(item: Facts, facts: Facts, wanted: Facts) -> bool:
     """Whether the selectors let the network's namespace and pods through."""
     name = namespace_of(facts, wanted)
-    given = at(facts, "namespace", "labels")
-    labels = dict(given) if isinstance(given, Mapping) else {}
+    labels = mapping(facts, "namespace", "labels")
     if at(facts, "namespace", "exists") is not True:
         labels[ENFORCE] = "privileged"
     labels[NAME_LABEL] = name

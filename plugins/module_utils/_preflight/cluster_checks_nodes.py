@@ -4,20 +4,20 @@
 
 """Checks of a cluster's Nodes: podCIDRs, the range they come from, and what flannel wrote on them; no I/O.
 
-Facts are those of ``cluster_facts``, *wanted* is that of ``host_wanted``. Private to podnet.cni: may change in any
+Facts are those of C(cluster_facts), C(wanted) is that of C(host_wanted). Private to podnet.cni: may change in any
 release.
 """
 
 from __future__ import annotations
 
 import collections
-import ipaddress
-import json
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json, vtep
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Verdict,
-    at,
     check,
     failed,
     ok,
@@ -28,7 +28,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     config_of,
     families,
     inside,
-    mappings,
     network_of,
     networks,
     number,
@@ -106,8 +105,8 @@ def pod_cidr(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         good = False
         if held:
             remedy = (
-                "podCIDRs never change. Give the controller manager's --cluster-cidr both ranges, then delete the Node "
-                "and let it register again."
+                "podCIDRs never change. Give the controller manager a range of each family in --cluster-cidr, then "
+                "delete the Node and let it register again; or disable the family in the network config."
             )
         else:
             remedy = (
@@ -218,7 +217,7 @@ def _service_ranges(facts: Facts) -> Iterator[Any]:
 
 def _address_in(text: str, ranges: Sequence[Any]) -> bool:
     try:
-        address = ipaddress.ip_address(text)
+        address = addresses.parse_ip(text)
     except ValueError:
         return False
     return any(address in network for network in ranges)
@@ -281,9 +280,10 @@ def _mask(facts: Facts, version: int) -> int:
 def allocate_node_cidrs(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """From the controller manager's command where its pod can be seen, otherwise from what Nodes and events show."""
     events = mappings(facts.get("events"))
-    for event in events[:3]:
+    for event in events:
         yield failed(
-            f"event CIDRNotAvailable: {event.get('message')}",
+            # Without the name, so that many nodes say the same.
+            f"event CIDRNotAvailable: {str(event.get('message')).replace(str(event.get('node')), '...')}",
             "free subnets in --cluster-cidr",
             "The range is used up: delete Nodes that are gone, or plan a larger range.",
             f"Node/{event.get('node')}",
@@ -444,10 +444,9 @@ def vtep_mac(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 def _mac(text: str) -> str:
     try:
-        document = json.loads(text)
-    except ValueError:
+        return vtep.mac_text(addresses.parse_mac(go_json.member(go_json.load(text, "backend data"), "VtepMAC")))
+    except (InputError, ValueError):
         return ""
-    return str(at(document, "VtepMAC") or "").lower()
 
 
 @check("cluster.network_unavailable", "warning", "No node says that its network is unavailable")

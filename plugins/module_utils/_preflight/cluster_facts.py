@@ -12,10 +12,16 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._discovery import flannel_nodes, nodes, objects, shipped
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
+    cluster,
+    flannel_nodes,
+    nodes,
+    objects,
+    recognisers,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import to_dict
-from ansible_collections.podnet.cni.plugins.module_utils._kube import wait
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields, wait
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
     Forbidden,
@@ -107,7 +113,7 @@ class Reader:
         self.facts["api"] = found
 
     def _version(self) -> str:
-        return objects.text(self.client.get("/version"), "gitVersion")
+        return fields.text(self.client.get("/version"), "gitVersion")
 
     def _nodes(self) -> list[dict[str, Any]]:
         return [describe_node(node, self.prefix) for node in self.client.list("/api/v1/nodes").items]
@@ -121,7 +127,10 @@ class Reader:
 
     def _components(self) -> list[dict[str, Any]]:
         # In mode full it is one list of DaemonSets, where a search by labels would take several.
-        return [to_dict(record) for record in shipped.discover(self.client)]
+        return [
+            to_dict(record)
+            for record in cluster.discover(self.client, cluster.Scope(mode="full"), recognisers.load_all())
+        ]
 
     def _list(self, plural: str) -> list[dict[str, Any]]:
         """Objects for admission; none where the server does not know the kind."""
@@ -134,7 +143,7 @@ class Reader:
         found = []
         for kind in WEBHOOKS:
             for configuration in self._list(f"{kind.lower()}s"):
-                for hook in objects.sequence(configuration, "webhooks"):
+                for hook in fields.sequence(configuration, "webhooks"):
                     found.append(describe_webhook(kind, objects.name(configuration), hook))
         self._backends([hook for hook in found if hook["failure_policy"] == "Fail" and hook["service"]])
         return found
@@ -173,7 +182,7 @@ class Reader:
     def _controller_manager(self) -> dict[str, Any]:
         query = {"labelSelector": "component=kube-controller-manager"}
         for pod in self.client.list("/api/v1/namespaces/kube-system/pods", query).items:
-            for container in objects.sequence(pod, "spec", "containers"):
+            for container in fields.sequence(pod, "spec", "containers"):
                 words = objects.arguments(container)
                 given = {name: objects.flag(words, name) for name in CONTROLLER_FLAGS}
                 if objects.switch(words, "allocate-node-cidrs"):
@@ -184,7 +193,7 @@ class Reader:
     def _events(self) -> list[dict[str, str]]:
         query = {"fieldSelector": "reason=CIDRNotAvailable,involvedObject.kind=Node"}
         return [
-            {"node": objects.text(event, "involvedObject", "name"), "message": objects.text(event, "message")}
+            {"node": fields.text(event, "involvedObject", "name"), "message": fields.text(event, "message")}
             for event in self.client.list("/api/v1/namespaces/default/events", query).items
         ]
 
@@ -193,39 +202,37 @@ class Reader:
             found = self.client.get("/api/v1/namespaces/kube-system/configmaps/kube-proxy")
         except NotFound:
             return {"found": False, "mode": ""}
-        document = objects.text(found, "data", "config.conf")
+        document = fields.text(found, "data", "config.conf")
         # An empty mode is iptables on Linux (k8s.io/kubernetes v1.36 cmd/kube-proxy/app/server_linux.go).
         return {"found": True, "mode": objects.yaml_value(document, "mode") or "iptables"}
 
     def _host_ports(self) -> list[dict[str, Any]]:
         found = []
         for daemonset in self.client.list("/apis/apps/v1/daemonsets").items:
-            on_host = objects.dig(daemonset, "spec", "template", "spec", "hostNetwork") is True
+            on_host = fields.at(daemonset, "spec", "template", "spec", "hostNetwork") is True
             for container in objects.containers(daemonset):
-                for port in objects.sequence(container, "ports"):
-                    number = objects.number(port, "hostPort") or (
-                        objects.number(port, "containerPort") if on_host else 0
-                    )
-                    if number and objects.dig(port, "protocol") in (None, "TCP"):
+                for port in fields.sequence(container, "ports"):
+                    number = fields.number(port, "hostPort") or (fields.number(port, "containerPort") if on_host else 0)
+                    if number and fields.at(port, "protocol") in (None, "TCP"):
                         owner = f"{objects.namespace(daemonset)}/{objects.name(daemonset)}"
-                        found.append({"daemonset": owner, "container": objects.text(container, "name"), "port": number})
+                        found.append({"daemonset": owner, "container": fields.text(container, "name"), "port": number})
         return found
 
 
 def describe_node(node: Obj, prefix: str) -> dict[str, Any]:
     """What is looked at of a Node; C(prefix) is that of flannel's annotations."""
     notes = objects.notes(node)
-    addresses = [item for item in objects.sequence(node, "status", "addresses") if isinstance(item, Mapping)]
+    addresses = fields.mappings(node, "status", "addresses")
     status, reason = nodes.condition(node, "NetworkUnavailable")
     return {
         "name": objects.name(node),
         "os": objects.labels(node).get("kubernetes.io/os")
-        or objects.text(node, "status", "nodeInfo", "operatingSystem")
+        or fields.text(node, "status", "nodeInfo", "operatingSystem")
         or "linux",
         "kubelet": nodes.kubelet_version(node),
         "pod_cidrs": nodes.pod_cidrs(node),
-        "internal_ips": [objects.text(item, "address") for item in addresses if item.get("type") == "InternalIP"],
-        "external_ips": [objects.text(item, "address") for item in addresses if item.get("type") == "ExternalIP"],
+        "internal_ips": [fields.text(item, "address") for item in addresses if item.get("type") == "InternalIP"],
+        "external_ips": [fields.text(item, "address") for item in addresses if item.get("type") == "ExternalIP"],
         "ready": nodes.condition(node, "Ready")[0],
         "network_unavailable": status,
         "network_reason": reason,
@@ -239,42 +246,42 @@ def describe_node(node: Obj, prefix: str) -> dict[str, Any]:
 
 def describe_webhook(kind: str, configuration: str, hook: Obj) -> dict[str, Any]:
     """What is looked at of a webhook."""
-    service = objects.mapping(hook, "clientConfig", "service")
+    service = fields.mapping(hook, "clientConfig", "service")
     return {
         "kind": kind,
         "configuration": configuration,
-        "name": objects.text(hook, "name"),
-        "failure_policy": objects.text(hook, "failurePolicy") or "Fail",
-        "match_policy": objects.text(hook, "matchPolicy") or "Equivalent",
-        "rules": objects.sequence(hook, "rules"),
-        "namespace_selector": objects.mapping(hook, "namespaceSelector"),
-        "object_selector": objects.mapping(hook, "objectSelector"),
-        "match_conditions": [objects.text(item, "expression") for item in objects.sequence(hook, "matchConditions")],
+        "name": fields.text(hook, "name"),
+        "failure_policy": fields.text(hook, "failurePolicy") or "Fail",
+        "match_policy": fields.text(hook, "matchPolicy") or "Equivalent",
+        "rules": fields.sequence(hook, "rules"),
+        "namespace_selector": fields.mapping(hook, "namespaceSelector"),
+        "object_selector": fields.mapping(hook, "objectSelector"),
+        "match_conditions": [fields.text(item, "expression") for item in fields.sequence(hook, "matchConditions")],
         "service": f"{service.get('namespace')}/{service.get('name')}" if service else "",
-        "url": objects.text(hook, "clientConfig", "url"),
+        "url": fields.text(hook, "clientConfig", "url"),
         "backend": None,
     }
 
 
 def describe_policy(kind: str, policy: Obj, bindings: list[dict[str, Any]]) -> dict[str, Any]:
     """What is looked at of an admission policy and its bindings."""
-    constraints = objects.mapping(policy, "spec", "matchConstraints")
-    own = [item for item in bindings if objects.text(item, "spec", "policyName") == objects.name(policy)]
+    constraints = fields.mapping(policy, "spec", "matchConstraints")
+    own = [item for item in bindings if fields.text(item, "spec", "policyName") == objects.name(policy)]
     return {
         "kind": kind,
         "name": objects.name(policy),
-        "failure_policy": objects.text(policy, "spec", "failurePolicy") or "Fail",
-        "rules": objects.sequence(constraints, "resourceRules"),
-        "excluded": objects.sequence(constraints, "excludeResourceRules"),
-        "match_policy": objects.text(constraints, "matchPolicy") or "Equivalent",
-        "namespace_selector": objects.mapping(constraints, "namespaceSelector"),
-        "object_selector": objects.mapping(constraints, "objectSelector"),
+        "failure_policy": fields.text(policy, "spec", "failurePolicy") or "Fail",
+        "rules": fields.sequence(constraints, "resourceRules"),
+        "excluded": fields.sequence(constraints, "excludeResourceRules"),
+        "match_policy": fields.text(constraints, "matchPolicy") or "Equivalent",
+        "namespace_selector": fields.mapping(constraints, "namespaceSelector"),
+        "object_selector": fields.mapping(constraints, "objectSelector"),
         "bindings": [
             {
                 "name": objects.name(item),
-                "actions": objects.sequence(item, "spec", "validationActions"),
-                "namespace_selector": objects.mapping(item, "spec", "matchResources", "namespaceSelector"),
-                "object_selector": objects.mapping(item, "spec", "matchResources", "objectSelector"),
+                "actions": fields.sequence(item, "spec", "validationActions"),
+                "namespace_selector": fields.mapping(item, "spec", "matchResources", "namespaceSelector"),
+                "object_selector": fields.mapping(item, "spec", "matchResources", "objectSelector"),
             }
             for item in own
         ],
@@ -286,9 +293,9 @@ def ready_addresses(slices: list[dict[str, Any]]) -> set[str]:
     return {
         str(address)
         for each in slices
-        for endpoint in objects.sequence(each, "endpoints")
-        if objects.dig(endpoint, "conditions", "ready") is not False
-        for address in objects.sequence(endpoint, "addresses")
+        for endpoint in fields.sequence(each, "endpoints")
+        if fields.at(endpoint, "conditions", "ready") is not False
+        for address in fields.sequence(endpoint, "addresses")
     }
 
 

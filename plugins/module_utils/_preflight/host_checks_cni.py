@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._cni import multus
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Verdict,
-    at,
     check,
     failed,
     ok,
@@ -27,14 +28,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     interface_of,
     is_kubernetes,
     items,
-    lease_of,
+    leased,
     link_named,
     links_of,
-    mappings,
     network_of,
     networks,
+    own_subnets,
     reason,
     texts,
+    written,
 )
 
 Facts = Mapping[str, Any]
@@ -69,7 +71,6 @@ PLUGIN_OWNERS: Mapping[str, str] = {
     "azure-vnet": "azure-cni",
     "ptp": "kindnet",
 }
-META_PLUGINS = ("multus", "multus-cni", "multus-shim")
 
 
 @check("host.runtime", "error", "The container runtime serves pods")
@@ -78,7 +79,7 @@ def runtime(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     found = facts.get("runtime")
     expected = "a container runtime with its CRI on"
     if not is_kubernetes(facts, wanted):
-        yield skipped("this host is no node of Kubernetes")
+        yield skipped("this host is not a node of Kubernetes")
     elif not isinstance(found, Mapping):
         yield unknown(reason(facts, "runtime"), expected)
     elif not found.get("name"):
@@ -108,13 +109,13 @@ def cni_plugins(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             yield failed(f"{name} is in {elsewhere}, where the runtime does not look", expected, remedy)
         elif name in ("flannel", "calico"):
             remedy = f"Restart the {name} pod of this node: its init container installs the plugin."
-            yield failed(f"{name} is no executable file there", expected, remedy)
+            yield failed(f"{name} is not an executable file there", expected, remedy)
         elif name in REFERENCE_PLUGINS:
             remedy = "Install the reference plugins (role podnet.cni.node; Debian: containernetworking-plugins)."
-            yield failed(f"{name} is no executable file there", expected, remedy)
+            yield failed(f"{name} is not an executable file there", expected, remedy)
         else:
             remedy = f"Install {name}, or take the configuration away that calls it ({at(facts, 'cni', 'winner')})."
-            yield failed(f"{name} is no executable file there", expected, remedy)
+            yield failed(f"{name} is not an executable file there", expected, remedy)
     if all(path for _name, path in items(plugins)):
         yield ok("all are there", expected)
 
@@ -144,8 +145,8 @@ def conflist(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     name = winner.get("file")
     if _is_ours(winner, _plugin(wanted)):
         yield ok(f"{name} wins", expected)
-    elif any(plugin in META_PLUGINS for plugin in texts(winner.get("plugins"))):
-        yield ok(f"{name} wins, a meta plugin that calls the default network", expected)
+    elif winner.get("delegate") is not None:
+        yield from _of_multus(winner, entries, _plugin(wanted), expected)
     elif at(facts, "runtime", "default_network"):
         remedy = "Set cni_default_network of CRI-O to this network's name, or take it out."
         yield failed(f"CRI-O is set to network {winner.get('network')} of {name}", expected, remedy)
@@ -154,6 +155,21 @@ def conflist(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         who = f" of {owner}" if owner else ""
         remedy = f"Move {folder}/{name} away once nothing needs it, or leave the network to {owner or 'its owner'}."
         yield failed(f"{name}{who} wins", expected, remedy)
+
+
+def _of_multus(meta: Facts, entries: list[Facts], plugin: str, expected: str) -> Iterator[Verdict]:
+    """Multus comes first by design: what it hands pods on to counts."""
+    name, target = str(meta.get("file")), str(meta.get("delegate"))
+    ours = next((entry for entry in entries if _is_ours(entry, plugin) and not entry.get("problem")), None)
+    file = str(at(ours, "file") or OUR_FILES[plugin])
+    if not target:
+        seen = f"{name} of Multus wins, and does not name the network that it hands pods on to"
+        yield unknown(seen, expected, f"See whether Multus's default network is that of {file}.")
+    elif ours is not None and multus.reaches(target, file, str(ours.get("network"))):
+        yield ok(f"{name} of Multus wins and hands pods on to {target}", expected)
+    else:
+        remedy = f"Set Multus's clusterNetwork to the network of {file} and restart Multus on this host."
+        yield failed(f"{name} of Multus wins and hands pods on to {target}", expected, remedy)
 
 
 def _plugin(wanted: Facts) -> str:
@@ -204,11 +220,20 @@ def leftovers(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         owner = str(link.get("cni") or "")
         if owner and owner not in ours and not (winner is not None and _owner(winner) == owner):
             owners.setdefault(owner, []).append(str(link.get("name")))
-    for owner, names in owners.items():
+    routes: dict[str, list[str]] = {}
+    for route in mappings(facts.get("routes")):
+        owner = str(route.get("cni") or "")
+        if owner and owner not in ours and not (winner is not None and _owner(winner) == owner):
+            routes.setdefault(owner, []).append(str(route.get("dst")))
+    for owner in dict.fromkeys([*owners, *routes]):
         found = True
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        remedy = f"If {owner} is gone, remove its links (ip link del) or restart the host."
-        yield failed(f"links of {owner}: {', '.join(names[:3])}{more}", expected, remedy)
+        parts = [
+            f"{what} of {owner}: {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            for what, names in (("links", owners.get(owner)), ("routes", routes.get(owner)))
+            if names
+        ]
+        remedy = f"If {owner} is gone, restart the host, or remove its links (ip link del) and routes (ip route del)."
+        yield failed("; ".join(parts), expected, remedy)
     if not found:
         yield ok("nothing was found", expected)
 
@@ -222,13 +247,13 @@ def cni0_address(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     bridge = link_named(facts, "cni0")
     addresses = [each for each in map(interface_of, texts(at(bridge, "addresses"))) if each is not None]
     for family in families(wanted):
-        lease = _leased(facts, wanted, family)
-        written = _written(facts, family)
-        if lease is not None and written is not None and lease != written:
+        lease = leased(facts, wanted, family)
+        file = written(facts, family)
+        if lease is not None and file is not None and lease != file:
             path = at(facts, "subnet_file", "path")
             remedy = "Restart flanneld on this host, or run the role podnet.cni.overlay: it writes the file anew."
-            yield failed(f"{path} says {written}, the lease {lease.network}", f"{lease} in {path}", remedy)
-        gateway = lease or written
+            yield failed(f"{path} says {file}, the lease {lease.network}", f"{lease} in {path}", remedy)
+        gateway = lease or file
         own = [str(each) for each in addresses if each.version == family]
         if bridge is None:
             yield ok("there is no cni0 yet", f"{gateway or 'the first address of the subnet'}")
@@ -244,20 +269,6 @@ def cni0_address(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
                 "and restart its pods."
             )
             yield failed(f"cni0 has {', '.join(own)}", f"cni0 has {gateway} only", remedy)
-
-
-def _leased(facts: Facts, wanted: Facts, family: int) -> Any:
-    """The first address of the host's leased subnet, with its prefix length."""
-    subnet = network_of(at(lease_of(facts, wanted), "subnet" if family == 4 else "ipv6_subnet"))
-    if subnet is None or subnet.version != family or subnet.num_addresses < 2:
-        return None
-    return interface_of(f"{subnet.network_address + 1}/{subnet.prefixlen}")
-
-
-def _written(facts: Facts, family: int) -> Any:
-    name = "FLANNEL_SUBNET" if family == 4 else "FLANNEL_IPV6_SUBNET"
-    found = interface_of(at(facts, "subnet_file", "values", name))
-    return found if found is not None and found.version == family else None
 
 
 @check("host.subnet_file", "error", "The subnet file is there and of this network")
@@ -279,13 +290,24 @@ def subnet_file(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         else:
             yield ok(f"there is no {path} yet", f"{path} of this network")
         return
+    if state.get("problem"):
+        remedy = "Restart flanneld on this host, or run podnet.cni.overlay: it writes the file anew."
+        if state.get("directory"):
+            remedy = (
+                "Remove the directory, mount the directory that holds the file where the file itself was mounted, "
+                "and restart flanneld on this host, or run podnet.cni.overlay."
+            )
+        seen = f"the CNI plugin refuses {path}: {state['problem']}"
+        yield failed(seen, "a file that the CNI plugin flannel can read", remedy)
+        return
     ranges = networks(wanted)
     wrong = False
     for name, value in items(state.get("values")):
         if name not in ("FLANNEL_NETWORK", "FLANNEL_IPV6_NETWORK", "FLANNEL_SUBNET", "FLANNEL_IPV6_SUBNET"):
             continue
-        found = network_of(value)
-        if found is None or (ranges and not inside(found, ranges)):
+        # FLANNEL_NETWORK was a list in flannel 0.21 to 0.24.
+        found = [network_of(each) for each in str(value).split(",")]
+        if any(each is None or (ranges and not inside(each, ranges)) for each in found):
             wrong = True
             expected = f"a range inside {' and '.join(str(each) for each in ranges)}" if ranges else "a range"
             remedy = "It is of another network: restart flanneld on this host, or run podnet.cni.overlay."
@@ -298,12 +320,7 @@ def subnet_file(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 def pod_addresses(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """Addresses of an earlier subnet were given out before the host came here (flannel issue 1850)."""
     given = facts.get("pod_addresses")
-    subnets = [
-        each.network
-        for family in families(wanted)
-        for each in (_leased(facts, wanted, family), _written(facts, family))
-        if each is not None
-    ]
+    subnets = own_subnets(facts, wanted)
     if not isinstance(given, (list, tuple)):
         yield unknown(reason(facts, "pod_addresses"), "addresses of the subnet")
     elif not given or not subnets:

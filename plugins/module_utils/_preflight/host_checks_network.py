@@ -11,20 +11,19 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
+from ansible_collections.podnet.cni.plugins.module_utils._host.links import OUR_LINK, claims
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Verdict,
-    at,
     check,
     failed,
     ok,
     skipped,
     unknown,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_network import OUR_LINK
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_system import FIREWALL_MODULES
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import (
-    OVERHEAD,
-    POD_OVERHEAD,
     config_of,
     families,
     flannel_has,
@@ -32,12 +31,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     interface_of,
     is_kubernetes,
     items,
+    lease_of,
+    link_named,
+    link_names,
     links_of,
-    mappings,
     network_of,
     networks,
     number,
     own_links,
+    own_subnets,
     ports_of,
     reason,
     texts,
@@ -45,7 +47,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
 )
 
 Facts = Mapping[str, Any]
-POD_LINKS = ("cni0", "cbr0", "docker0")
+POD_LINKS = ("cbr0", "docker0")
+"""Bridges that may carry pods with addresses of the host's own subnet."""
+DISCARDING = ("blackhole", "unreachable", "prohibit")
+SPLIT_DEFAULT = 1
+"""Length of the routes that tunnels to a company's network put beside the default route."""
 
 
 @check("host.underlay", "error", "The host has a link and an address for the overlay's packets")
@@ -75,7 +81,10 @@ def underlay(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 @check("host.range_overlap", "error", "The pod range does not overlap networks of the host")
 def range_overlap(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    """An address of the pod range on the host, or a route into it that is not flannel's, takes pods' traffic away."""
+    """An address of the pod range on the host, or a route into it that is not flannel's, takes pods' traffic away.
+
+    What another CNI has made is not judged here: host.leftovers says what to do about it.
+    """
     ranges = networks(wanted)
     if not ranges:
         yield skipped("the network config is not known")
@@ -84,29 +93,77 @@ def range_overlap(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     if facts.get("links") is None:
         yield unknown(reason(facts, "links"), expected)
         return
-    found = False
+    bad = [*_overlapping_addresses(facts, wanted, ranges, expected)]
+    bad += _overlapping_routes(facts, wanted, ranges, expected)
+    if bad:
+        yield from bad
+    elif facts.get("routes") is None:
+        yield unknown(f"no address overlaps; routes: {reason(facts, 'routes')}", expected)
+    else:
+        yield ok("nothing overlaps", expected)
+
+
+def _overlapping_addresses(facts: Facts, wanted: Facts, ranges: list[Any], expected: str) -> Iterator[Verdict]:
+    subnets = own_subnets(facts, wanted)
     for link in links_of(facts):
         name = str(link.get("name"))
-        if OUR_LINK.match(name) or name in POD_LINKS:
+        # That of cni0 is judged by host.cni0_address.
+        if OUR_LINK.match(name) or name == "cni0" or link.get("cni"):
             continue
         for address in map(interface_of, texts(link.get("addresses"))):
-            if address is not None and inside(address, ranges):
-                found = True
+            if address is None or (name in POD_LINKS and inside(address, subnets)):
+                continue
+            if inside(address, ranges):
                 remedy = "Choose another range for pods; it must not be in use anywhere that pods have to reach."
                 yield failed(f"{name} has {address}", expected, remedy)
+            elif _overlaps(address.network, ranges):
+                remedy = (
+                    f"Choose a range for pods outside of {address.network}: hosts and pods reach no machine there that "
+                    "has an address of the pod range."
+                )
+                yield failed(f"the network {address.network} of {name} contains it", expected, remedy)
+
+
+def _overlapping_routes(facts: Facts, wanted: Facts, ranges: list[Any], expected: str) -> Iterator[Verdict]:
     config = config_of(wanted)
     # These backends route over the underlay's own links.
     routed = config is not None and (
         config.backend.type in ("host-gw", "alloc") or bool(config.backend.options.get("DirectRouting"))
     )
-    for route in [] if routed else mappings(facts.get("routes")):
+    connected = {
+        str(address.network)
+        for link in links_of(facts)
+        for address in map(interface_of, texts(link.get("addresses")))
+        if address is not None
+    }
+    for route in mappings(facts.get("routes")):
         target = network_of(route.get("dst"))
-        if target is not None and inside(target, ranges):
-            found = True
-            remedy = f"Remove the route ({target}) if it is left over; else choose another range for pods."
-            yield failed(f"route to {target} over {route.get('dev')}", expected, remedy, severity="warning")
-    if not found:
-        yield ok("nothing overlaps", expected)
+        discards = route.get("type") in DISCARDING
+        if target is None or route.get("cni") or (str(target) in connected and not route.get("gateway")):
+            continue
+        if inside(target, ranges):
+            if routed and route.get("gateway") and not discards:
+                continue
+            if discards:
+                remedy = f"Remove it (ip route del {route['type']} {target}) unless somebody keeps pods away with it."
+                yield failed(f"a {route['type']} route to {target}", expected, remedy)
+            else:
+                remedy = f"Remove the route ({target}) if it is left over; else choose another range for pods."
+                yield failed(f"route to {target} over {_way(route)}", expected, remedy, severity="warning")
+        elif target.prefixlen > SPLIT_DEFAULT and _overlaps(target, ranges):
+            remedy = (
+                f"Choose a range for pods outside of {target}, unless nothing behind that route has an address of the "
+                "pod range."
+            )
+            yield failed(f"the route to {target} over {_way(route)} contains it", expected, remedy, severity="warning")
+
+
+def _way(route: Mapping[str, Any]) -> str:
+    return str(route.get("dev") or route.get("gateway") or "several ways")
+
+
+def _overlaps(network: Any, ranges: list[Any]) -> bool:
+    return any(each.version == network.version and each.overlaps(network) for each in ranges)
 
 
 @check("host.udp_port", "error", "The backend's UDP port is free, or held by flannel itself")
@@ -137,6 +194,11 @@ def udp_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             remedy = f"Stop {process}, or choose another port for all hosts (Backend.Port or ListenPort)."
             yield failed(f"{process} (pid {at(holder, 'pid')}) holds UDP {port}", expected, remedy)
         else:
+            # The overlay refuses the same (links.claims): two sets would leave a gap.
+            claimed = claims(links_of(facts), [port], {}, [])
+            if claimed:
+                yield failed(claimed[0].seen, expected, claimed[0].remedy)
+                continue
             who = f"link {strange[0].get('name')}" if strange else "a link or tunnel of the kernel"
             remedy = "Remove it if it is left over; else choose another port for all hosts."
             yield failed(f"{who} holds UDP {port}", expected, remedy)
@@ -149,18 +211,74 @@ def _listens_at(link: Mapping[str, Any], port: int) -> bool:
     return link.get("kind") == "vxlan" and number(at(link, "vxlan", "port")) == port
 
 
+@check("host.overlay_link", "warning", "flannel's link is that of the host's lease, and of nobody else")
+def overlay_link(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Compare the link with the lease, with the underlay that is wanted, and with what others have made."""
+    expected = "the links of the backend, over the wanted underlay, with the lease's addresses"
+    if not link_names(wanted):
+        yield skipped("the backend makes no link, or the network config is not known")
+        return
+    if facts.get("links") is None:
+        yield unknown(reason(facts, "links"), expected)
+        return
+    found = link_problems(facts, wanted)
+    for seen, remedy in found:
+        yield failed(seen, expected, remedy)
+    if not found:
+        names = [str(each.get("name")) for each in own_links(facts)]
+        yield ok(", ".join(names) or "there is none yet, and no lease", expected)
+
+
+def link_problems(facts: Facts, wanted: Facts) -> list[tuple[str, str]]:
+    """Return what is wrong with the host's own links, each with its remedy; what the overlay refuses is among it."""
+    config = config_of(wanted)
+    if config is None:
+        return []
+    names = dict.fromkeys(link_names(wanted), config.backend.type)
+    foreign = claims(links_of(facts), (), names, networks(wanted))
+    found = [(each.seen, each.remedy) for each in foreign]
+    lease = lease_of(facts, wanted)
+    again = "Run podnet.cni.overlay, or restart flanneld on this host."
+    held = {address.split("/")[0] for link in links_of(facts) for address in texts(link.get("addresses"))}
+    for family, name in zip(families(wanted), link_names(wanted)):
+        link = link_named(facts, name)
+        public = str(at(lease, "public_ip" if family == 4 else "public_ipv6") or "")
+        if link is None:
+            if public:
+                found.append((f"there is no {name}, but a lease: peers send to {public} and nobody takes it", again))
+            continue
+        if link.get("up") is False:
+            found.append((f"{name} is down", f"Bring it up (ip link set {name} up), or: {again}"))
+        local = str(at(link, "vxlan", "local") or "")
+        if local and local not in held:
+            found.append((f"{name} sends from {local}, which is on no link of this host", again))
+        elif local and public in held and local != public:
+            found.append((f"{name} sends from {local}, and the lease says {public}", again))
+        parent, underlay_name = at(link, "vxlan", "link"), at(facts, "underlay", "name")
+        if parent and underlay_name and parent != underlay_name:
+            found.append((f"{name} is on {parent}, and {underlay_name} is wanted", again))
+        mac = str(at(lease, "backend_data" if family == 4 else "backend_v6_data", "VtepMAC") or "").lower()
+        if mac and link.get("mac") and str(link["mac"]).lower() != mac:
+            remedy = (
+                f"{again} A .link file with MACAddressPolicy=none keeps udev from changing it (role podnet.cni.node)."
+            )
+            found.append((f"{name} has MAC {link['mac']}, and the lease says {mac}", remedy))
+    return found
+
+
 @check("host.udp_open", "error", "UDP packets of the backend get from host to host")
 def udp_open(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """Judge the answers of other hosts' listeners.
 
     Where the kernel's vxlan holds the port of a host nobody can listen there: then what was measured over the overlay
-    itself, between the addresses of flannel's links, decides.
+    itself, between the addresses of flannel's links, decides, if these links are over the underlay that is wanted.
     """
     probes = facts.get("udp_probes")
     if not isinstance(probes, (list, tuple)):
         yield skipped("the ways between hosts were not measured")
         return
     overlay = {str(each.get("target")): each for each in mappings(facts.get("overlay_probes"))}
+    echoes = {str(each.get("target")): each for each in mappings(facts.get("path_probes"))}
     for probe in mappings(probes):
         target, port = str(probe.get("target")), probe.get("port")
         expected = f"an answer of {target} at UDP {port}"
@@ -168,23 +286,50 @@ def udp_open(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         held = any(
             each.get("port") == port and each.get("state") == "held" for each in mappings(there.get("udp_listeners"))
         )
-        over = overlay.get(target)
         if probe.get("open"):
             yield ok(f"{target} answered at UDP {port}", expected)
         elif not held:
             remedy = f"Open UDP {port} between the hosts: host firewall, security groups, and the hypervisor's filters."
             error = probe.get("error") or "no answer"
             yield failed(f"UDP {port} of {target} ({probe.get('address')}): {error}", expected, remedy)
-        elif over is None:
+        elif _elsewhere(facts) or _elsewhere(there):
+            yield _over_another_link(facts, probe, echoes.get(target), expected)
+        elif overlay.get(target) is None:
             yield unknown(f"UDP {port} of {target} is held, and nothing was measured over the overlay", expected)
-        elif over.get("reachable"):
+        elif overlay[target].get("reachable"):
             yield ok(f"{target} answered over the overlay", expected)
         else:
-            remedy = (
-                f"Open UDP {port} between the hosts; then compare leases and data plane (flannel_dataplane --check)."
-            )
-            seen = f"{target} does not answer over the overlay ({over.get('address')}), whose link holds UDP {port}"
-            yield failed(seen, expected, remedy)
+            yield _no_answer(facts, wanted, target, overlay[target], expected)
+
+
+def _elsewhere(facts: Facts) -> bool:
+    """Whether flannel's link is over another link than the one that is wanted, so that it tells nothing of that one."""
+    name = at(facts, "underlay", "name")
+    return any(at(link, "vxlan", "link") not in (None, "", name) for link in own_links(facts)) if name else False
+
+
+def _over_another_link(facts: Facts, probe: Facts, echo: Facts | None, expected: str) -> Verdict:
+    name, target, address = at(facts, "underlay", "name"), probe.get("target"), probe.get("address")
+    if echo is not None and echo.get("reachable") is False:
+        remedy = f"See whether {name} is the right link, and is connected to the other hosts' (ping {address})."
+        return failed(f"{target} ({address}) does not answer over {name}, which is wanted", expected, remedy)
+    seen = f"the overlay of now is over another link than the one that is wanted ({name})"
+    return unknown(f"{seen}: what it carries tells nothing of UDP to {target} ({address})", expected)
+
+
+def _no_answer(facts: Facts, wanted: Facts, target: str, over: Facts, expected: str) -> Verdict:
+    """Name the link that is wrong, on this end or the other; only with both well it is the way between."""
+    there = at(wanted, "hosts", target)
+    ends = ((str(facts.get("subject")), facts), (target, {**there, "subject": target} if there else {}))
+    problems = [(name, *each) for name, end in ends if end for each in link_problems(end, wanted)]
+    address = over.get("address")
+    if problems:
+        name, seen, remedy = problems[0]
+        return failed(f"{target} does not answer over the overlay ({address}); on {name}: {seen}", expected, remedy)
+    ports = ", ".join(str(port) for port in ports_of(wanted))
+    remedy = f"Open UDP {ports} between the hosts; then compare leases and data plane (flannel_dataplane --check)."
+    seen = f"{target} does not answer over the overlay ({address}), whose link holds UDP {ports}"
+    return failed(seen, expected, remedy)
 
 
 @check("host.path_mtu", "error", "Packets of the overlay fit through the ways between hosts")
@@ -210,7 +355,7 @@ def path_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         elif largest < need:
             fits = int(largest) - around
             remedy = (
-                f"Set Backend.MTU to {fits + POD_OVERHEAD.get(config.backend.type, 0)} or less"
+                f"Set Backend.MTU to {fits + overhead.RESERVED.get(config.backend.type, 0)} or less"
                 if config.backend.type in ("vxlan", "wireguard")
                 else f"Set the MTU of the underlay link to {int(largest)}"
             )
@@ -225,7 +370,7 @@ def path_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 def _overhead(wanted: Facts, family: int) -> int:
     config = config_of(wanted)
-    return OVERHEAD.get(config.backend.type, {}).get(family, 0) if config is not None else 0
+    return overhead.headers(config.backend.type, family) if config is not None else 0
 
 
 def _carried(facts: Facts, mtu: int, around: int) -> int:
@@ -248,7 +393,7 @@ def _computed_mtu(facts: Facts, wanted: Facts) -> int | None:
     if config is None or base is None:
         return None
     asked = number(config.backend.options.get("MTU")) if config.backend.type in ("vxlan", "wireguard") else None
-    return int(asked or base) - POD_OVERHEAD.get(config.backend.type, 0)
+    return int(asked or base) - overhead.RESERVED.get(config.backend.type, 0)
 
 
 @check("host.link_mtu", "warning", "The MTUs of link, subnet file and network config agree")
@@ -260,7 +405,7 @@ def link_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield skipped("the network config, or the MTU of the underlay, is not known")
         return
     computed = _computed_mtu(facts, wanted)
-    around = POD_OVERHEAD.get(config.backend.type, 0)
+    around = overhead.RESERVED.get(config.backend.type, 0)
     if computed is None or computed + around > base:
         remedy = f"Set Backend.MTU to {base:.0f} or less, or raise the MTU of {at(facts, 'underlay', 'name')}."
         seen = f"pods would get MTU {computed}, the link {at(facts, 'underlay', 'name')} has {base:.0f}"
@@ -271,7 +416,7 @@ def link_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     for link in own_links(facts):
         name = str(link.get("name"))
         fits = _carried(facts, computed, _overhead(wanted, 6 if name.startswith("flannel-v6") else 4))
-        if link.get("mtu") not in (computed, fits) and link.get("kind") in POD_OVERHEAD:
+        if link.get("mtu") not in (computed, fits) and link.get("kind") in overhead.RESERVED:
             found = True
             yield failed(f"{name} has MTU {link.get('mtu')}", f"MTU {fits}", remedy)
     written = number(at(facts, "subnet_file", "values", "FLANNEL_MTU"))
@@ -322,7 +467,7 @@ def firewall(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     states = {name: modules.get(name) for name in names}
     absent = [name for name, state in states.items() if state == "missing"]
     if all(state is None for state in states.values()):
-        yield unknown("the kernel lists no modules", expected)
+        yield _firewall_trial(facts, "nft" if nftables else "iptables", expected)
         return
     if not nftables:
         base = "ip_tables" not in absent or not {"nf_tables", "nft_compat"} & set(absent)
@@ -333,6 +478,17 @@ def firewall(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield failed(f"the kernel has no {', '.join(absent)}", expected, remedy)
     else:
         yield ok("the kernel has them", expected)
+
+
+def _firewall_trial(facts: Facts, program: str, expected: str) -> Verdict:
+    """Judge by rules that were tried, where the kernel lists no modules."""
+    said = at(facts, "firewall_trial", program)
+    if not isinstance(said, str):
+        return unknown(f"the kernel lists no modules, and no rules of {program} were tried", expected)
+    if said:
+        remedy = f"Use a kernel that has them. Tried: {program} in a network namespace of its own."
+        return failed(f"the kernel takes no such rules: {said}", expected, remedy)
+    return ok(f"the kernel lists no modules, and takes such rules of {program}", expected)
 
 
 @check("host.firewall_mixture", "warning", "Firewall rules lie in one place")
@@ -385,7 +541,7 @@ def duplicates(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     for what, value in own.items():
         names = []
         for name, boot in index.get((what, value), ()):
-            # Hosts that are namespaces of one machine share its identity, and are no clones.
+            # Hosts that are namespaces of one machine share its identity, and are not clones.
             one_machine = bool(boot) and boot == str(at(facts, "identity", "boot_id"))
             if name != facts.get("subject") and not (one_machine and what in ("machine id", "host name")):
                 names.append(name)
@@ -423,6 +579,7 @@ NETWORK_CHECKS = (
     underlay,
     range_overlap,
     udp_port,
+    overlay_link,
     udp_open,
     path_mtu,
     link_mtu,

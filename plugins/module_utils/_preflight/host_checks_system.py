@@ -10,12 +10,14 @@ Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from typing import Any, Iterator, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
+    FAILED,
     Verdict,
-    at,
     check,
     failed,
     ok,
@@ -32,6 +34,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     number,
     own_links,
     reason,
+    routes_over_underlay,
     uses_nftables,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._versions import question
@@ -39,7 +42,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._versions import questi
 Facts = Mapping[str, Any]
 CLOCK_SKEW = 10.0
 """Seconds that clocks may differ; the way to a host and back takes a part of it."""
-NO_KUBERNETES = "this host is no node of Kubernetes"
+NO_KUBERNETES = "this host is not a node of Kubernetes"
 
 
 @check("host.gathered", "info", "Everything about the host could be found out")
@@ -123,13 +126,21 @@ def kernel_links(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield failed(f"kernel {facts.get('kernel')} cannot make links of kind {kind}", expected, remedy)
 
 
+def _no_version(facts: Facts, wanted: Facts) -> Verdict:
+    """A host without Kubernetes has nothing to judge; one whose kubelet does not say its version is not known."""
+    if not is_kubernetes(facts, wanted):
+        return skipped(NO_KUBERNETES)
+    remedy = "Say which Kubernetes it is: preflight_kubernetes_version."
+    return unknown("the kubelet does not say its version", "a version of Kubernetes", remedy)
+
+
 @check("host.kubelet_flags", "error", "The kubelet has no flag that its release has removed")
 def kubelet_flags(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """A kubelet does not start with a flag that it does not know. The version that is to run counts."""
     flags = at(facts, "kubelet", "flags")
     version = kubernetes_of(facts, wanted)
-    if not is_kubernetes(facts, wanted) or version is None:
-        yield skipped(NO_KUBERNETES)
+    if version is None:
+        yield _no_version(facts, wanted)
         return
     if not isinstance(flags, Mapping) or not flags:
         yield unknown("no arguments of a kubelet were found", "no removed flag")
@@ -157,28 +168,35 @@ def cgroup(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     version = kubernetes_of(facts, wanted)
     found = facts.get("cgroup_version")
     if version is None:
-        yield skipped(NO_KUBERNETES)
+        yield _no_version(facts, wanted)
     elif found is None:
         yield unknown("no cgroups are mounted where they could be seen", "cgroup v2")
     else:
-        tolerant = at(facts, "kubelet", "config", "failCgroupV1") == "false"
-        yield from _supported(version, "cgroup_version", found, f"cgroup v{found}", tolerant)
+        judged = list(_supported(version, "cgroup_version", found, f"cgroup v{found}"))
+        if at(facts, "kubelet", "config", "failCgroupV1") == "false":
+            seen = f"cgroup v{found}, with which the kubelet starts because its failCgroupV1 is false"
+            remedy = "Move the node to cgroup v2: a later Kubernetes takes no other."
+            judged = [
+                replace(each, seen=seen, remedy=remedy, severity="warning") if each.status == FAILED else each
+                for each in judged
+            ]
+        yield from judged
 
 
-@check("host.runtime_version", "error", "The container runtime is new enough for its Kubernetes")
+@check("host.runtime_version", "warning", "The container runtime is new enough for its Kubernetes")
 def runtime_version(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """Judge containerd by the version matrix."""
     version = kubernetes_of(facts, wanted)
     name, found = at(facts, "runtime", "name"), at(facts, "runtime", "version")
     if version is None:
-        yield skipped(NO_KUBERNETES)
+        yield _no_version(facts, wanted)
     elif name != "containerd" or not found:
         yield skipped("no version of containerd is known")
     else:
-        yield from _supported(version, "containerd", found, f"containerd {found}", False)
+        yield from _supported(version, "containerd", found, f"containerd {found}")
 
 
-def _supported(version: str, feature: str, value: Any, seen: str, tolerant: bool) -> Iterator[Verdict]:
+def _supported(version: str, feature: str, value: Any, seen: str) -> Iterator[Verdict]:
     expected = f"what Kubernetes {version} supports"
     try:
         answer = question.support({"kubernetes": version}, {feature: value})
@@ -188,38 +206,56 @@ def _supported(version: str, feature: str, value: Any, seen: str, tolerant: bool
     for message in answer.unknown:
         yield unknown(message, expected)
     for problem in answer.problems:
-        yield failed(f"{seen}: {problem.text}", expected, problem.remedy, severity="warning" if tolerant else "")
-    if answer.supported:
+        yield failed(f"{seen}: {problem.text}", expected, problem.remedy)
+    for note in answer.notes:
+        yield failed(f"{seen}: {note.text}", expected, note.remedy, severity="warning")
+    if answer.supported and not answer.notes:
         yield ok(seen, expected)
 
 
 @check("host.clock", "warning", "The clocks of the hosts agree")
 def clock(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    """Compare with the middle of all hosts and the controller, each measured against the controller's clock."""
-    own = _offset(facts)
+    """Compare with the middle of all hosts and the controller, each measured against the controller's clock.
+
+    A task that starts late looks like a clock that is ahead. So the controller's time before and after the task bounds
+    the offset from both sides, and only an offset that no delay explains is reported.
+    """
+    bounds = _bounds(facts)
     limit = number(wanted.get("clock_skew")) or CLOCK_SKEW
     expected = f"at most {limit:g} s from the other hosts"
-    if own is None:
+    if bounds is None:
         yield unknown("the host's time was not measured", expected)
         return
     known = number(wanted.get("clock_middle"))
-    skew = own - (clock_middle(wanted) if known is None else known)
+    middle = clock_middle(wanted) if known is None else known
+    skew = _nearest(bounds[0] - middle, bounds[1] - middle)
     if abs(skew) > limit:
         seen = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the other hosts"
         yield failed(seen, expected, "Set the clock by NTP (chrony or systemd-timesyncd): certificates depend on it.")
     else:
-        yield ok(f"less than {limit:g} s from the other hosts", expected)
+        width = bounds[1] - bounds[0]
+        yield ok(f"less than {limit:g} s from the other hosts, measured to {width:.1f} s", expected)
 
 
 def clock_middle(wanted: Facts) -> float:
     """Return the middle of the clocks of all hosts and the controller, in seconds ahead of the controller."""
-    every = [_offset(each) for _name, each in items(wanted.get("hosts")) if isinstance(each, Mapping)]
-    return statistics.median_low([0.0, *(offset for offset in every if offset is not None)])
+    every = [_bounds(each) for _name, each in items(wanted.get("hosts")) if isinstance(each, Mapping)]
+    return statistics.median_low([0.0, *(_nearest(*each) for each in every if each is not None)])
 
 
-def _offset(facts: Facts) -> float | None:
-    own, reference = number(facts.get("clock")), number(facts.get("reference_clock"))
-    return None if own is None or reference is None else own - reference
+def _bounds(facts: Facts) -> tuple[float, float] | None:
+    """The least and the most that the host's clock is ahead of the controller's."""
+    began, before = number(facts.get("clock")), number(facts.get("reference_clock"))
+    if began is None or before is None:
+        return None
+    ended, after = number(facts.get("clock_end")), number(facts.get("reference_clock_end"))
+    most = began - before
+    return (min(most, ended - after), most) if ended is not None and after is not None else (most, most)
+
+
+def _nearest(least: float, most: float) -> float:
+    """The offset within the bounds that is nearest to none."""
+    return least if least > 0 else min(most, 0.0)
 
 
 @check("host.network_manager", "warning", "NetworkManager leaves the overlay's links alone")
@@ -241,6 +277,53 @@ def network_manager(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             yield failed(f"it manages {', '.join(managed)}", expected, remedy)
         else:
             yield ok("they are unmanaged", expected)
+
+
+@check("host.networkd", "warning", "systemd-networkd leaves the overlay's links and routes alone")
+def networkd(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """On links that it manages it removes routes and addresses that it did not make, when it starts or is reloaded.
+
+    Source: networkd.conf(5), ManageForeignRoutes.
+    """
+    expected = "flannel's links and cni0 are unmanaged, and routes of others stay"
+    state = facts.get("networkd")
+    if not isinstance(state, Mapping):
+        yield unknown(reason(facts, "networkd"), expected)
+        return
+    if not state.get("running"):
+        yield ok("systemd-networkd does not run", expected)
+        return
+    links = dict(items(state.get("links")))
+    under = at(facts, "underlay", "name")
+    others = {name: link for name, link in links.items() if name != under}
+    managed = sorted(name for name, link in others.items() if at(link, "managed"))
+    open_question = sorted(name for name, link in others.items() if at(link, "managed") is None)
+    said = False
+    if managed:
+        remedy = (
+            "Put a .network file before all others that matches Name=flannel* cni0 and says Unmanaged=yes below [Link] "
+            "(role podnet.cni.node does)."
+        )
+        files = sorted({str(at(links[name], "file")) for name in managed if at(links[name], "file")})
+        yield failed(f"it manages {', '.join(managed)}{' by ' + ', '.join(files) if files else ''}", expected, remedy)
+        said = True
+    elif open_question:
+        yield unknown(f"{at(links[open_question[0]], 'file')} may fit {', '.join(open_question)}", expected)
+        said = True
+    if routes_over_underlay(wanted) and state.get("foreign_routes") and under:
+        if at(links.get(under), "managed"):
+            remedy = (
+                "Say ManageForeignRoutes=no below [Network] in a file in /etc/systemd/networkd.conf.d, and restart "
+                "systemd-networkd."
+            )
+            seen = f"it manages {under}, over which the routes to other hosts lead, and ManageForeignRoutes is on"
+            yield failed(seen, expected, remedy)
+            said = True
+        elif at(links.get(under), "managed") is None:
+            yield unknown(f"whether it manages {under} is not known", expected)
+            said = True
+    if not said:
+        yield ok("it leaves them alone", expected)
 
 
 @check("host.mac_policy", "warning", "udev leaves the MAC address of flannel's links alone")
@@ -275,22 +358,27 @@ def mac_policy(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 @check("host.checksum_offload", "warning", "Checksums of encapsulated packets are right")
 def checksum_offload(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    """Some kernels and hypervisors miscalculate them (flannel issue 1279); the receiver counts such packets."""
-    errors = facts.get("udp_checksum_errors")
-    expected = "no UDP packet with a wrong checksum"
+    """Some kernels and hypervisors miscalculate them (flannel issue 1279); the receiver counts such packets.
+
+    The counter is one since boot, so only what was added while the hosts were measured is reported.
+    """
+    before, after = number(facts.get("udp_checksum_errors")), number(facts.get("udp_checksum_errors_later"))
+    expected = "no UDP packet with a wrong checksum while the hosts were measured"
     on = [name for name, value in items(facts.get("checksum_offload")) if value]
     if not own_links(facts):
         yield skipped("there is no link of flannel's yet")
-    elif errors is None:
+    elif before is None:
         yield unknown("the kernel does not count them", expected)
-    elif errors and on:
+    elif after is None:
+        yield skipped("the counter was read once, and it counts since boot")
+    elif after > before and on:
         remedy = (
             f"Try on all hosts: ethtool -K {on[0]} tx-checksum-ip-generic off, and a udev rule that does it again when "
             "the link is made."
         )
-        yield failed(f"{errors} UDP packets with a wrong checksum since boot, offload is on", expected, remedy)
+        yield failed(f"{after - before:.0f} UDP packets with a wrong checksum, offload is on", expected, remedy)
     else:
-        yield ok(f"{errors} wrong, offload is {'on' if on else 'off'}", expected)
+        yield ok(f"{after - before:.0f} wrong, offload is {'on' if on else 'off'}", expected)
 
 
 @check("host.neighbour_table", "warning", "The kernel's neighbour tables have room for all peers")
@@ -321,6 +409,7 @@ SYSTEM_CHECKS = (
     runtime_version,
     clock,
     network_manager,
+    networkd,
     mac_policy,
     checksum_offload,
     neighbour_table,

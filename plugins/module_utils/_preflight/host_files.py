@@ -21,7 +21,7 @@ class Files:
         self.root = root
 
     def path(self, path: str) -> str:
-        """Return where *path*, an absolute path of the host, lies here."""
+        """Return where C(path), an absolute path of the host, lies here."""
         return os.path.join(self.root, path.lstrip("/"))
 
     def text(self, path: str) -> str | None:
@@ -31,6 +31,17 @@ class Files:
                 return stream.read()
         except OSError:
             return None
+
+    def unreadable(self, path: str) -> str:
+        """Return why something that is there cannot be read as a file; empty when it can, or when nothing is there."""
+        try:
+            with open(self.path(path), "rb") as stream:
+                stream.read(1)
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
 
     def line(self, path: str) -> str | None:
         """Return the text of a file without the white space around it."""
@@ -64,7 +75,7 @@ class Files:
     def layered(self, folders: Iterable[str], ending: str) -> list[str]:
         """Return the paths of configuration files in the order of their names.
 
-        *folders* are in order of rank: a file hides those of the same name in later folders, as systemd and
+        C(folders) are in order of rank: a file hides those of the same name in later folders, as systemd and
         NetworkManager have it.
         """
         chosen: dict[str, str] = {}

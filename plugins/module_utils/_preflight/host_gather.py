@@ -9,17 +9,24 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config, _node, _subnet_env
-from ansible_collections.podnet.cni.plugins.module_utils._command import Run
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._preflight import host_network, host_runtime, host_system
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, subnet_env, udp_ports
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config as config_codec
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._host import forward_rules, links, prepare
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import (
+    host_network,
+    host_runtime,
+    host_system,
+    udp,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
 IPAM_DIR = "/var/lib/cni/networks/cbr0"
@@ -51,7 +58,7 @@ class _Facts:
         self.reasons: dict[str, str] = {}
 
     def add(self, name: str, gather: Callable[..., Any], *arguments: Any) -> Any:
-        """Call *gather* and keep what it returns."""
+        """Call C(gather) and keep what it returns."""
         try:
             value = gather(*arguments)
         except _TROUBLE as error:
@@ -63,13 +70,13 @@ class _Facts:
 
 
 def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[str, Any]:
-    """Return the facts of this host. *clock* is its time, in seconds since 1970, when the module began.
+    """Return the facts of this host. C(clock) is its time, in seconds since 1970, when the module began.
 
-    Raises InputError for a network config that is none.
+    Raises InputError for an invalid network config.
     """
     config = None
     if question.network_config is not None:
-        config = _network_config.parse(question.network_config, check_ranges=False)
+        config = config_codec.parse(question.network_config, check_ranges=False)
     files = Files(root)
     facts = _Facts()
     facts.values["clock"] = clock
@@ -78,22 +85,26 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     facts.add("identity", host_system.identity, files)
     facts.add("kernel", lambda: os.uname().release)
     facts.add("sysctls", host_system.sysctls, files)
-    facts.add("modules", host_system.modules, files, ("br_netfilter", *host_system.FIREWALL_MODULES))
+    modules = facts.add("modules", host_system.modules, files, ("br_netfilter", *host_system.FIREWALL_MODULES))
+    # Where modules are listed a trial would load them.
+    unlisted = not any((modules or {}).values()) and facts.values["root"]
+    facts.add("firewall_trial", host_network.rules_hold if unlisted else dict, *([run] if unlisted else []))
     facts.add("kinds", host_network.can_make, _kinds(config))
-    links = facts.add("links", host_network.links, run) or []
+    found = facts.add("links", links.read, run) or []
     routes = facts.add("routes", host_network.routes, run) or []
-    facts.add("underlay", host_network.underlay, links, routes, question.interface, question.public_ips)
-    own = [link["name"] for link in links if host_network.OUR_LINK.match(link["name"])]
+    facts.add("underlay", host_network.underlay, found, routes, question.interface, question.public_ips)
+    own = [link["name"] for link in found if links.OUR_LINK.match(link["name"])]
     facts.add("checksum_offload", host_network.checksum_offload, own)
-    facts.add("udp_checksum_errors", host_network.udp_errors, files)
+    facts.add("udp_checksum_errors", udp.checksum_errors, files)
     facts.add(
         "ports",
         host_network.listeners,
         files,
-        udp_ports(config),
+        udp_ports.of(config),
         (question.health_port,) if question.health_port else (),
     )
     facts.add("firewall", host_network.firewall, files, run)
+    facts.add("forward_rules", forward_rules.read, run)
     runtime = facts.add("runtime", host_runtime.runtime, files, run, question.conf_dir, question.plugin_dirs)
     conf_dir = (runtime or {}).get("conf_dir") or host_runtime.CONF_DIR
     plugin_dirs: Sequence[str] = (runtime or {}).get("plugin_dirs") or host_runtime.PLUGIN_DIRS
@@ -104,34 +115,15 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     facts.add("cgroup_version", host_system.cgroup_version, files)
     names = sorted({*own, *PLANNED_LINKS})
     facts.add("network_manager", host_system.network_manager, files, run, names)
+    under = fields.at(facts.values, "underlay", "name")
+    facts.add("networkd", host_system.networkd, files, [*names, *([under] if under else [])])
     facts.add("mac_policy", host_system.mac_policy, files, [name for name in names if name != "cni0"])
     return {**facts.values, "reasons": facts.reasons}
 
 
-def udp_ports(config: NetworkConfig | None) -> list[int]:
-    """Return the UDP ports that the backend listens at; of several families the IPv4 one first.
-
-    Source: flannel v0.28.9 pkg/backend/vxlan/vxlan.go, wireguard/wireguard.go, udp/udp_amd64.go.
-    """
-    if config is None:
-        return []
-    options = config.backend.options
-    if config.backend.type == "vxlan":
-        return [int(options.get("Port") or 8472)]
-    if config.backend.type == "udp":
-        return [int(options.get("Port") or 8285)]
-    if config.backend.type != "wireguard":
-        return []
-    ports = [int(options.get("ListenPort") or 51820)] if config.enable_ipv4 else []
-    separate = options.get("Mode", "separate") == "separate" or not config.enable_ipv4
-    if config.enable_ipv6 and separate:
-        ports.append(int(options.get("ListenPortV6") or 51821))
-    return ports
-
-
 def _programs() -> dict[str, bool]:
     """Whether the programs are there that measure the ways between hosts."""
-    return {name: not _node.missing_programs([name], os.environ.get("PATH", "")) for name in ("ping",)}
+    return {name: not prepare.missing_programs([name], os.environ.get("PATH", "")) for name in ("ping",)}
 
 
 def _kinds(config: NetworkConfig | None) -> list[str]:
@@ -142,7 +134,14 @@ def _kinds(config: NetworkConfig | None) -> list[str]:
 
 def _subnet_file(files: Files, path: str) -> dict[str, Any]:
     text = files.text(path)
-    return {"path": path, "present": text is not None, "values": _subnet_env.parse(text or "")}
+    problem = files.unreadable(path) if text is None else subnet_env.refusal(text)
+    return {
+        "path": path,
+        "present": text is not None or bool(problem),
+        "values": subnet_env.parse(text or ""),
+        "problem": problem,
+        "directory": os.path.isdir(files.path(path)),
+    }
 
 
 def _pod_addresses(files: Files) -> list[str]:
@@ -150,7 +149,7 @@ def _pod_addresses(files: Files) -> list[str]:
     found = []
     for name in files.names(IPAM_DIR):
         try:
-            found.append(str(ipaddress.ip_address(name)))
+            found.append(str(addresses.parse_ip(name)))
         except ValueError:
             continue
     return found

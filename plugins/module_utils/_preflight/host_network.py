@@ -6,7 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-Links and routes are read with ``ip`` in its JSON form, so that no Python library is needed.
+Links and routes are read with C(ip) in its JSON form, so that no Python library is needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import array
 import errno
 import fcntl
-import ipaddress
 import json
 import os
 import re
@@ -22,29 +21,18 @@ import socket
 import struct
 from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _firewall
-from ansible_collections.podnet.cni.plugins.module_utils._command import Run, checked
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import rtnetlink
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.firewall import table as firewall_table
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.addresses import parse_ip
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked
+from ansible_collections.podnet.cni.plugins.module_utils._host.links import OUR_LINK, foreign
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
-OUR_LINK = re.compile(r"flannel(?:\.\d+|-v6\.\d+|-wg|-wg-v6|\.ipip|0)\Z")
-"""The names that flanneld gives its links."""
+ROUTE_OWNERS: Mapping[str, str] = {"80": "calico"}
+"""Protocol of a route -> the CNI that writes it: Felix's DeviceRouteProtocol and RemovedRoute default (calico v3.32
+felix/config/config_params.go)."""
 
-FOREIGN_LINKS: Mapping[str, str] = {
-    r"cilium_(host|net|vxlan|geneve)|lxc_health": "cilium",
-    r"cali[0-9a-f]{11}|vxlan(-v6)?\.calico|wireguard\.cali|bpfin\.cali": "calico",
-    r"weave|vxlan-6784|vethwe-(bridge|datapath)": "weave",
-    r"kube-bridge": "kube-router",
-    r"antrea-(gw|tun|egress)0": "antrea",
-    r"ovn0|mirror0": "kube-ovn",
-    r"ovn-k8s-mp\d+": "ovn-kubernetes",
-    r"eni[0-9a-f]{11}": "amazon-vpc-cni",
-    r"azv[0-9a-f]{8,11}": "azure-cni",
-}
-"""Names of links -> the CNI that makes them; see each one's own documentation."""
-
-IFF_UP = "UP"
 LISTEN = "0A"
 """State of a listening socket in /proc/net/tcp; an unconnected UDP socket has state 07."""
 ETHTOOL_GTXCSUM = 0x16
@@ -54,50 +42,6 @@ NLM_F_EXCL = 0x200
 IFLA_IFNAME, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 18, 1
 _IFINFO = struct.Struct("=BxHiII")
 _SHOWN_ROUTES = 200
-
-
-def links(run: Run) -> list[dict[str, Any]]:
-    """Return the host's links, without the many that lead into pods, except such as tell of another CNI."""
-    out = checked(run, ["ip", "-d", "-j", "addr", "show"], missing="install iproute2")
-    return parse_links(out)
-
-
-def parse_links(text: str) -> list[dict[str, Any]]:
-    """Return name, kind, mtu, up, mac, addresses, master, cni and the vxlan's traits of each link in ip's answer."""
-    found = []
-    for entry in json.loads(text or "[]"):
-        if not entry:
-            continue
-        name = entry["ifname"]
-        information = entry.get("linkinfo") or {}
-        kind = information.get("info_kind")
-        owner = foreign(name)
-        if kind == "veth" and not owner and entry.get("master"):
-            continue
-        link: dict[str, Any] = {
-            "name": name,
-            "kind": kind,
-            "mtu": entry.get("mtu"),
-            "up": IFF_UP in entry.get("flags", []),
-            "mac": entry.get("address"),
-            "addresses": [
-                f"{address['local']}/{address['prefixlen']}"
-                for address in entry.get("addr_info", [])
-                if address.get("scope") == "global" and "local" in address
-            ],
-            "master": entry.get("master"),
-            "cni": owner,
-        }
-        if kind == "vxlan":
-            data = information.get("info_data") or {}
-            link["vxlan"] = {name: data.get(name) for name in ("id", "port", "link", "local")}
-        found.append(link)
-    return found
-
-
-def foreign(name: str) -> str | None:
-    """Return the CNI other than flannel that makes links of this name."""
-    return next((cni for pattern, cni in FOREIGN_LINKS.items() if re.fullmatch(pattern, name)), None)
 
 
 def routes(run: Run) -> list[dict[str, Any]]:
@@ -110,7 +54,11 @@ def routes(run: Run) -> list[dict[str, Any]]:
 
 
 def parse_routes(text: str, ipv6: bool) -> list[dict[str, Any]]:
-    """Return destination, device and gateway of each route in ip's answer that is of interest."""
+    """Return destination, device, gateway, type, protocol and owner of each route in ip's answer that is of interest.
+
+    The type is ip's own, such as blackhole, for one that leads over no device; the owner is the CNI other than flannel
+    that makes such routes.
+    """
     found: list[dict[str, Any]] = []
     for route in json.loads(text or "[]"):
         device = route.get("dev") or ""
@@ -120,7 +68,17 @@ def parse_routes(text: str, ipv6: bool) -> list[dict[str, Any]]:
         if destination == "default":
             destination = "::/0" if ipv6 else "0.0.0.0/0"
         if len(found) < _SHOWN_ROUTES:
-            found.append({"dst": destination, "dev": device or None, "gateway": route.get("gateway")})
+            protocol = str(route.get("protocol") or "")
+            found.append(
+                {
+                    "dst": destination,
+                    "dev": device or None,
+                    "gateway": route.get("gateway"),
+                    "type": route.get("type") or "unicast",
+                    "protocol": protocol,
+                    "cni": foreign(device) or ROUTE_OWNERS.get(protocol),
+                }
+            )
     return found
 
 
@@ -132,11 +90,11 @@ def underlay(
 ) -> dict[str, Any]:
     """Return the link under the overlay with its MTU and the host's addresses there.
 
-    It is *interface*, or the link that holds one of *public_ips*, or that of the default route. Raises PodnetError,
+    It is C(interface), or the link that holds one of C(public_ips), or that of the default route. Raises PodnetError,
     saying why, when there is none.
     """
     by_name = {link["name"]: link for link in link_list}
-    wanted = [str(ipaddress.ip_address(address)) for address in public_ips]
+    wanted = [str(parse_ip(address)) for address in public_ips]
     chosen = interface
     if not chosen and wanted:
         for link in link_list:
@@ -226,7 +184,7 @@ def parse_sockets(text: str, listening_only: bool) -> list[dict[str, Any]]:
 def listeners(files: Files, udp_ports: Iterable[int], tcp_ports: Iterable[int]) -> dict[str, dict[str, Any]]:
     """Return who holds each port: C({"udp": {"8472": {"process": ..., "pid": ...}}}); a free port is null.
 
-    A port whose holder is no process is the kernel's own, as that of a vxlan or wireguard link: its process is null.
+    A port whose holder is not a process is the kernel's own, as that of a vxlan or wireguard link: its process is null.
     """
     found: dict[str, dict[str, Any]] = {}
     for protocol, ports in (("udp", udp_ports), ("tcp", tcp_ports)):
@@ -253,14 +211,6 @@ def _holder(files: Files, inodes: Iterable[int]) -> dict[str, Any]:
     return {"process": None, "pid": None}
 
 
-def udp_errors(files: Files) -> int | None:
-    """Return how many UDP packets with a wrong checksum have arrived since boot (InCsumErrors of RFC 4113's kind)."""
-    rows = [line.split() for line in (files.text("/proc/net/snmp") or "").splitlines() if line.startswith("Udp:")]
-    if len(rows) < 2 or "InCsumErrors" not in rows[0]:
-        return None
-    return int(rows[1][rows[0].index("InCsumErrors")])
-
-
 def firewall(files: Files, run: Run) -> dict[str, Any]:
     """Return the programs of the firewall, in which way each iptables works, and where rules of flannel lie."""
     found: dict[str, Any] = {
@@ -268,20 +218,50 @@ def firewall(files: Files, run: Run) -> dict[str, Any]:
         "ip6tables": _iptables(run, "ip6tables"),
         "nft": _first_line(run, ["nft", "--version"]),
         "legacy_tables": (files.line("/proc/net/ip_tables_names") or "").split(),
+        "legacy_forward": _lines(run, ["iptables-legacy", "-S", "FORWARD"])
+        if "filter" in (files.line("/proc/net/ip_tables_names") or "").split()
+        else [],
         "legacy_tables_ipv6": (files.line("/proc/net/ip6_tables_names") or "").split(),
         "tables": None,
         "flannel": None,
-        "firewalld": files.exists("/run/firewalld.pid") or files.exists("/run/firewalld/firewalld.pid"),
     }
     if found["nft"]:
         listing = json.loads(checked(run, ["nft", "-j", "list", "tables"], missing="install nftables"))["nftables"]
         found["tables"] = [
             f"{entry['table']['family']} {entry['table']['name']}" for entry in listing if "table" in entry
         ]
-        observed = _firewall.observe(run, proc_net=files.path("/proc/net"))
+        observed = firewall_table.observe(run, proc_net=files.path("/proc/net"))
         found["flannel"] = [leftover.describe() for leftover in observed.leftovers]
         found["flannel"] += [table.describe() for table in observed.legacy]
     return found
+
+
+def rules_hold(run: Run) -> dict[str, str | None]:
+    """Try rules as flannel writes them in a network namespace of their own, and return what each program says of it.
+
+    An empty text stands for success, null for a program that is not there.
+    """
+    scripts = {"iptables": _IPTABLES_TRIAL, "nft": _NFT_TRIAL}
+    found: dict[str, str | None] = {}
+    for program, script in scripts.items():
+        if _first_line(run, [program, "--version"]) is None:
+            found[program] = None
+            continue
+        code, out, err = run(["unshare", "--net", "--", "sh", "-ec", script], None)
+        found[program] = "" if code == 0 else ((err or out).strip().splitlines() or [f"exit code {code}"])[-1]
+    return found
+
+
+# What flannel v0.28.9 writes: pkg/trafficmngr/iptables/iptables.go and pkg/trafficmngr/nftables/nftables.go.
+_IPTABLES_TRIAL = """
+iptables -w -t nat -A POSTROUTING -m comment --comment trial -m mark --mark 0x4000/0x4000 -j MASQUERADE
+iptables -w -A FORWARD -s 198.18.0.0/15 -m comment --comment trial -j ACCEPT
+"""
+_NFT_TRIAL = """
+nft add table ip trial
+nft 'add chain ip trial post { type nat hook postrouting priority 100; }'
+nft add rule ip trial post ip saddr 198.18.0.0/15 masquerade
+"""
 
 
 def _iptables(run: Run, program: str) -> dict[str, Any] | None:
@@ -289,6 +269,15 @@ def _iptables(run: Run, program: str) -> dict[str, Any] | None:
     line = _first_line(run, [program, "--version"])
     matched = re.search(r"v(\d[\w.]*)(?:\s+\((\w+)\))?", line or "")
     return {"version": matched.group(1), "mode": matched.group(2) or "legacy"} if matched else None
+
+
+def _lines(run: Run, command: Sequence[str]) -> list[str] | None:
+    """What a program prints, None where it cannot be asked."""
+    try:
+        code, out, _err = run(command, None)
+    except FileNotFoundError:
+        return None
+    return out.strip().splitlines() if code == 0 else None
 
 
 def _first_line(run: Run, command: Sequence[str]) -> str | None:

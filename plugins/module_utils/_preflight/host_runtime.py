@@ -17,9 +17,10 @@ import json
 import re
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _conflist_files
-from ansible_collections.podnet.cni.plugins.module_utils._command import Run
-from ansible_collections.podnet.cni.plugins.module_utils._conflist import programs
+from ansible_collections.podnet.cni.plugins.module_utils._cni import directory as cni_directory
+from ansible_collections.podnet.cni.plugins.module_utils._cni.conflist import programs
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
 REFERENCE_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
@@ -115,7 +116,7 @@ def _toml_value(text: str) -> Any:
 def runtime(files: Files, run: Run, conf_dir: str | None = None, plugin_dirs: Sequence[str] = ()) -> dict[str, Any]:
     """Return the runtime's name, version, configuration and CNI directories.
 
-    *conf_dir* and *plugin_dirs* overrule what the runtime's configuration says. Where several runtimes are installed,
+    C(conf_dir) and C(plugin_dirs) overrule what the runtime's configuration says. Where several runtimes are installed,
     the order is k3s, RKE2, containerd, CRI-O, unless only one of them has its socket.
     """
     found = _find(files, run)
@@ -173,7 +174,7 @@ def _containerd(files: Files, run: Run, name: str, config: str) -> dict[str, Any
 
 def _with_imports(files: Files, config: str) -> list[str]:
     folder = config.rpartition("/")[0]
-    patterns = parse_toml(files.text(config) or "").get((), {}).get("imports") or []
+    patterns = fields.sequence(parse_toml(files.text(config) or "").get(()), "imports")
     paths = [config]
     for pattern in patterns:
         paths += files.matching(pattern if pattern.startswith("/") else f"{folder}/{pattern}")
@@ -206,13 +207,13 @@ def _version(run: Run, program: str) -> str | None:
 def cni(files: Files, conf_dir: str, plugin_dirs: Sequence[str], also: Sequence[str] = ()) -> dict[str, Any]:
     """Return the configurations in the order in which runtimes take them, the winner, and where its plugins are.
 
-    Asked for are the reference plugins, those in *also*, and what the winning configuration calls. C(plugins) maps a
-    name to its path in *plugin_dirs*, null where it is an executable file in none; C(elsewhere) maps those to a
+    Asked for are the reference plugins, those in C(also), and what the winning configuration calls. C(plugins) maps a
+    name to its path in C(plugin_dirs), null where it is an executable file in none; C(elsewhere) maps those to a
     directory of packages that has them.
     """
-    observed = _conflist_files.observe(files.path(conf_dir))
-    candidates = _conflist_files.candidates(observed.texts, observed.reasons)
-    winner = _conflist_files.winner(candidates)
+    observed = cni_directory.observe(files.path(conf_dir))
+    candidates = cni_directory.candidates(observed.texts, observed.reasons)
+    winner = cni_directory.winner(candidates)
     needed = list(REFERENCE_PLUGINS) + list(also)
     entries = []
     for candidate in candidates:

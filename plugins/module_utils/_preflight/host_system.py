@@ -10,11 +10,13 @@ Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import re
 from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
 SYSCTLS = (
@@ -60,6 +62,15 @@ LINK_FILES = (
     "/usr/lib/systemd/network",
     "/lib/systemd/network",
 )
+NETWORKD_FILES = (
+    "/etc/systemd/networkd.conf",
+    "/run/systemd/networkd.conf",
+    "/usr/local/lib/systemd/networkd.conf",
+    "/usr/lib/systemd/networkd.conf",
+    "/lib/systemd/networkd.conf",
+)
+"""The first that is there counts; files in directories of these names with C(.d) come after it (networkd.conf(5))."""
+_YES = ("1", "yes", "true", "on", "y", "t")
 
 
 def sysctls(files: Files) -> dict[str, str | None]:
@@ -107,11 +118,11 @@ def kubelet(files: Files, run: Run) -> dict[str, Any]:
     for path in [*KUBELET_ENVIRONMENT, *files.layered(KUBELET_DROPINS, ".conf")]:
         for name, value in parse_flags(_without_comments(files.text(path) or "")):
             flags.setdefault(name, {"value": value, "source": path})
-    config_file = (flags.get("config") or {}).get("value") or KUBELET_CONFIG
+    config_file = fields.at(flags, "config", "value") or KUBELET_CONFIG
     text = files.text(config_file)
     return {
         "running": pid is not None,
-        "version": _kubelet_version(run),
+        "version": _kubelet_version(run, arguments[:1]),
         "flags": flags,
         "config_file": config_file if text is not None else None,
         "config": parse_config(text or ""),
@@ -124,7 +135,17 @@ def parse_flags(text: str) -> list[tuple[str, str | None]]:
 
 
 def parse_config(text: str) -> dict[str, str]:
-    """Return the members of a kubelet's configuration that checks ask for; nodes may have no reader for YAML."""
+    """Return the members of a kubelet's configuration that checks ask for; nodes may have no reader for YAML.
+
+    JSON is YAML too, and is read as such.
+    """
+    try:
+        members = json.loads(text)
+    except ValueError:
+        members = None
+    if isinstance(members, Mapping):
+        scalars = {name: members[name] for name in _CONFIG_KEYS if isinstance(members.get(name), (str, int))}
+        return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in scalars.items()}
     found = re.findall(r"^([A-Za-z0-9]+):[ \t]*(\S.*)$", text, re.MULTILINE)
     return {name: value.split(" #")[0].strip().strip("\"'") for name, value in found if name in _CONFIG_KEYS}
 
@@ -135,14 +156,24 @@ def _without_comments(text: str) -> str:
 
 def _process(files: Files, names: Sequence[str]) -> tuple[list[str], int | None]:
     for pid in (name for name in files.names("/proc") if name.isdigit()):
-        if files.line(f"/proc/{pid}/comm") in names:
+        if files.line(f"/proc/{pid}/comm") in names and not _is_elsewhere(files, pid):
             arguments = (files.text(f"/proc/{pid}/cmdline") or "").split("\0")
             return [argument for argument in arguments if argument], int(pid)
     return [], None
 
 
-def _kubelet_version(run: Run) -> str | None:
-    for program in ("kubelet", "k3s", "rke2"):
+def _is_elsewhere(files: Files, pid: str) -> bool:
+    """Whether the process has links of its own: it is that of a container, or of another host on this kernel."""
+    try:
+        namespaces = [os.readlink(files.path(f"/proc/{each}/ns/net")) for each in (pid, "thread-self")]
+    except OSError:
+        return False
+    return namespaces[0] != namespaces[1]
+
+
+def _kubelet_version(run: Run, running: Sequence[str]) -> str | None:
+    """The version that the running program says, which may lie anywhere, or the one that is on PATH."""
+    for program in (*running, "kubelet", "k3s", "rke2"):
         try:
             code, out, _err = run([program, "--version"], None)
         except FileNotFoundError:
@@ -166,7 +197,7 @@ def cgroup_version(files: Files) -> int | None:
 
 
 def network_manager(files: Files, run: Run, names: Iterable[str]) -> dict[str, Any]:
-    """Return whether NetworkManager runs, and for each of the links *names* whether it leaves that link alone.
+    """Return whether NetworkManager runs, and for each of the links C(names) whether it leaves that link alone.
 
     Where nmcli knows the link its word counts, else the configuration.
     """
@@ -221,8 +252,60 @@ def is_unmanaged(name: str, patterns: Iterable[str]) -> bool:
     return unmanaged
 
 
+def networkd(files: Files, names: Iterable[str]) -> dict[str, Any]:
+    """Return whether systemd-networkd runs, whether it removes routes of others, and which of C(names) it manages.
+
+    Routes of others (ManageForeignRoutes, on unless a file says no) go from links that it manages, when it starts or
+    configures the link again. For each link there is C(managed), null where that is not known, and the file that says
+    so. Where the link is there, networkd's own word counts, else the first .network file whose [Match] fits.
+    """
+    foreign, source = "yes", None
+    chosen = files.first(NETWORKD_FILES)
+    drop_ins = files.layered([f"{path}.d" for path in NETWORKD_FILES], ".conf")
+    for path in [*([chosen] if chosen else []), *drop_ins]:
+        value = _setting(files.text(path) or "", "Network", "ManageForeignRoutes")
+        if value is not None:
+            foreign, source = value, path
+    texts = [(path, files.text(path) or "") for path in files.layered(LINK_FILES, ".network")]
+    return {
+        "running": _process(files, ("systemd-network",))[1] is not None,
+        "foreign_routes": foreign.lower() in _YES,
+        "foreign_routes_file": source,
+        "links": {name: _of_networkd(files, name, texts) for name in names},
+    }
+
+
+def _of_networkd(files: Files, name: str, texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    index = files.line(f"/sys/class/net/{name}/ifindex")
+    state = dict(_members(f"[State]\n{files.text(f'/run/systemd/netif/links/{index}') or ''}", "State"))
+    if index and state.get("ADMIN_STATE") not in (None, "pending", "initialized"):
+        managed = state["ADMIN_STATE"] != "unmanaged"
+        return {"managed": managed, "file": state.get("NETWORK_FILE") or None}
+    for path, text in texts:
+        fits = _network_file_fits(text, name)
+        if fits is None:
+            return {"managed": None, "file": path}
+        if fits:
+            return {"managed": (_setting(text, "Link", "Unmanaged") or "no").lower() not in _YES, "file": path}
+    return {"managed": False, "file": None}
+
+
+def _network_file_fits(text: str, name: str) -> bool | None:
+    """Whether a .network file's [Match] fits a link that is not there; null where it asks for more than its name."""
+    asked = dict(_members(text, "Match"))
+    patterns = asked.pop("Name", None)
+    if patterns is not None:
+        inverted = patterns.startswith("!")
+        if any(fnmatch.fnmatchcase(name, each) for each in patterns.lstrip("!").split()) == inverted:
+            return False
+    if not asked:
+        return patterns is not None
+    # What else may be asked, as a driver or an address, is that of hardware, except for the kind of the link.
+    return None if set(asked) <= {"Type", "Kind"} else False
+
+
 def mac_policy(files: Files, names: Iterable[str]) -> dict[str, Any]:
-    """Return whether udev runs, and which .link file and MACAddressPolicy apply to each of the links *names*.
+    """Return whether udev runs, and which .link file and MACAddressPolicy apply to each of the links C(names).
 
     The first file whose [Match] fits a link is the only one that counts for it (systemd.link(5)).
     """

@@ -27,9 +27,12 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks_network import shared_identities
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks_system import clock_middle
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import config_of, leases_by
 
 CHECKS: tuple[Check, ...] = (*HOST_CHECKS, *CLUSTER_CHECKS)
 SUBJECTS_SHOWN = 4
+ROWS_SHOWN = 8
+"""So many lines of one check are shown; the findings as data have all."""
 
 
 def findings(
@@ -39,7 +42,7 @@ def findings(
 ) -> list[Finding]:
     """Return what all checks say, the gravest first.
 
-    *hosts_facts* maps names of hosts to their facts, *cluster_facts* is None where no cluster was asked. *wanted* is
+    C(hosts_facts) maps names of hosts to their facts, C(cluster_facts) is None where no cluster was asked. C(wanted) is
     what checks compare with; its member C(skip) lists ids of checks to leave out. Raises InputError for an id that no
     check has.
     """
@@ -49,6 +52,7 @@ def findings(
         if name not in known:
             raise InputError(f"there is no check {name!r}: the checks are {', '.join(known)}")
     asked = {**wanted, "hosts": hosts_facts}
+    asked.update(config=config_of(wanted), leases_by=leases_by(wanted))
     asked.update(shared=shared_identities(asked), clock_middle=clock_middle(asked))
     found: list[Finding] = []
     for name, facts in hosts_facts.items():
@@ -74,40 +78,43 @@ def to_dicts(found: Iterable[Finding]) -> list[dict[str, str]]:
 
 
 def from_dicts(entries: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """Return the findings in what ``to_dicts`` made. Raises InputError for what is none."""
+    """Return the findings in what C(to_dicts) made. Raises InputError for any other value."""
     made = []
     for number, entry in enumerate(entries):
         try:
             made.append(Finding(**{str(name): str(value) for name, value in entry.items()}))
             rank(made[-1].severity)
         except (TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"entry {number} is no finding of a check: {error}") from error
+            raise InputError(f"entry {number} is not a finding of a check: {error}") from error
     return made
 
 
-def worst(found: Iterable[Finding]) -> str:
-    """Return the gravest severity among findings that failed; empty when none did."""
-    severities = [finding.severity for finding in found if finding.status == FAILED]
-    return max(severities, key=rank, default="")
-
-
 def failures(found: Iterable[Finding], severity: str) -> list[Finding]:
-    """Return the findings that failed and weigh as much as *severity* or more."""
+    """Return the findings that failed and weigh as much as C(severity) or more."""
     return [each for each in found if each.status == FAILED and rank(each.severity) >= rank(severity)]
 
 
 def table(found: Sequence[Finding], everything: bool = False) -> str:
     """Return the findings as text: what failed and what is unknown, then what to do.
 
-    Findings that say the same of several subjects are one line. *everything* also shows what is well or skipped.
+    Findings that say the same of several subjects are one line, and no check takes more than ROWS_SHOWN lines.
+    C(everything) also shows what is well or skipped.
     """
     shown = [each for each in found if everything or each.status in (FAILED, UNKNOWN)]
     rows = []
     remedies: dict[str, list[str]] = {}
-    for group in _groups(shown):
+    groups = _groups(shown)
+    numbers: dict[tuple[str, str], int] = {}
+    for group in groups:
         first = group[0]
         grade = first.severity if first.status == FAILED else first.status
+        shown_before = numbers[grade, first.id] = numbers.get((grade, first.id), 0) + 1
+        if shown_before > ROWS_SHOWN:
+            continue
         rows.append((grade, first.id, _subjects(group), first.seen))
+        if shown_before == ROWS_SHOWN:
+            more = sum(1 for each in groups if (each[0].id, each[0].status) == (first.id, first.status)) - ROWS_SHOWN
+            rows += [(grade, first.id, "", f"and {_many(more, 'finding')} more like these")] if more > 0 else []
         if first.remedy and first.status == FAILED:
             remedies.setdefault(first.id, []).append(first.remedy)
     lines = _aligned([("FINDING", "CHECK", "ON", "SEEN"), *rows]) if rows else []

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import at
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import go_json
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import (
-    mappings,
     network_of,
     texts,
 )
@@ -36,7 +37,7 @@ _OPTIONS: Mapping[str, str] = {
 
 
 def from_cluster(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``host_wanted`` calls wanted, as far as the facts of a cluster tell it.
+    """Return what C(host_wanted) calls wanted, as far as the facts of a cluster tell it.
 
     The network config, the plugin and its version come from flannel or Canal, where discovery found one as primary;
     leases are the podCIDRs of the Nodes.
@@ -65,7 +66,18 @@ def _lease(node: Mapping[str, Any]) -> dict[str, Any]:
         "public_ip": at(node, "annotations", "public-ip"),
         "subnet": ranges.get(4),
         "ipv6_subnet": ranges.get(6),
+        "public_ipv6": at(node, "annotations", "public-ipv6"),
+        "backend_data": _data(node, "backend-data"),
+        "backend_v6_data": _data(node, "backend-v6-data"),
     }
+
+
+def _data(node: Mapping[str, Any], key: str) -> Any:
+    """What flanneld announces of its link; None where that is not JSON."""
+    try:
+        return go_json.load(str(at(node, "annotations", key) or ""), key)
+    except InputError:
+        return None
 
 
 def _network_config(component: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,12 +22,21 @@ import time
 from typing import Any, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._netns_process import start_time
-from ansible_collections.podnet.cni.plugins.module_utils._probe import Target
+from ansible_collections.podnet.cni.plugins.module_utils._host.process import start_time
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
+from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import Target
 
 MAGIC = b"podnet.cni preflight "
 LONGEST = 512
 """Octets of a question at most; a longer packet is not ours."""
+
+
+def checksum_errors(files: Files) -> int | None:
+    """Return how many UDP packets with a wrong checksum have arrived since boot (InCsumErrors of RFC 4113's kind)."""
+    rows = [line.split() for line in (files.text("/proc/net/snmp") or "").splitlines() if line.startswith("Udp:")]
+    if len(rows) < 2 or "InCsumErrors" not in rows[0]:
+        return None
+    return int(rows[1][rows[0].index("InCsumErrors")])
 
 
 def listen(addresses: Sequence[str], ports: Sequence[int]) -> tuple[list[socket.socket], list[dict[str, Any]]]:
@@ -126,7 +135,7 @@ def ask(
 ) -> list[dict[str, Any]]:
     """Send a question to each port of each target and return who answered.
 
-    *addresses* are this host's own, to send from. Raises InputError for a token that is too long.
+    C(addresses) are this host's own, to send from. Raises InputError for a token that is too long.
     """
     question = MAGIC + token.encode() + b" " + source.encode()
     if len(question) > LONGEST:

@@ -4,8 +4,8 @@
 
 """An update of a DaemonSet, wave by wave.
 
-``waves`` divides the nodes, ``gates`` and ``logs`` judge one node, ``state`` is what survives between two steps,
-``target`` what is to be changed; these are pure. ``cluster`` reads and writes, ``driver`` takes one step.
+C(waves) divides the nodes, C(gates) and C(logs) judge one node, C(state) is what survives between two steps,
+C(target) what is to be changed; these are pure. C(cluster) reads and writes, C(driver) takes one step.
 
 Private to podnet.cni: may change in any release.
 """

@@ -10,9 +10,17 @@ import json
 import time
 from typing import Any, Callable, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import causes, fields, selectors
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient, update_with_retry
-from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Conflict, KubeError, NotFound
+from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
+    Conflict,
+    Forbidden,
+    KubeError,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates, target
 from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import (
     ANNOTATION,
@@ -30,6 +38,14 @@ LOG_BYTES = 262144
 Obj = Mapping[str, Any]
 
 
+class LogUnreadable(PodnetError):
+    """The log of a container is not given out; C(refused) tells that it never will be, for want of a right."""
+
+    def __init__(self, message: str, refused: bool) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
 class Daemons:
     """One DaemonSet with its pods, revisions and nodes."""
 
@@ -45,7 +61,9 @@ class Daemons:
         try:
             return self.client.get(self.path)
         except NotFound:
-            raise InputError(f"there is no DaemonSet {self.namespace}/{self.name}: mend namespace and name.") from None
+            raise InputError(
+                f"there is no DaemonSet {self.namespace}/{self.name}: correct namespace and name."
+            ) from None
 
     def revisions(self, daemonset: Obj) -> list[dict[str, Any]]:
         """The ControllerRevisions, the newest first."""
@@ -54,11 +72,11 @@ class Daemons:
 
     def newest(self, daemonset: Obj) -> str:
         """The hash of the newest template; empty while the controller has not yet seen it."""
-        seen = int((daemonset.get("status") or {}).get("observedGeneration") or 0)
+        seen = fields.number(daemonset, "status", "observedGeneration")
         if seen < int(daemonset["metadata"].get("generation") or 0):
             return ""
         found = self.revisions(daemonset)
-        return str((found[0]["metadata"].get("labels") or {}).get(gates.HASH, "")) if found else ""
+        return fields.text(found[0]["metadata"], "labels", gates.HASH) if found else ""
 
     def pods(self, daemonset: Obj) -> dict[str, dict[str, Any]]:
         """The pods by node; of two on one node the one that is not ending, then the newer one."""
@@ -66,13 +84,13 @@ class Daemons:
         pods = self._owned(f"{self._core}/pods", daemonset)
         pods.sort(key=lambda pod: (not pod["metadata"].get("deletionTimestamp"), pod["metadata"]["creationTimestamp"]))
         for pod in pods:
-            node = (pod.get("spec") or {}).get("nodeName")
+            node = fields.at(pod, "spec", "nodeName")
             if node:
                 found[str(node)] = pod
         return found
 
     def _owned(self, collection: str, daemonset: Obj) -> list[dict[str, Any]]:
-        selector = target.selector_text(daemonset["spec"]["selector"])
+        selector = str(selectors.parse(daemonset["spec"]["selector"], "spec.selector"))
         uid = daemonset["metadata"]["uid"]
         return [
             item
@@ -84,16 +102,28 @@ class Daemons:
         """All Nodes by name."""
         return {item["metadata"]["name"]: item for item in self.client.list("/api/v1/nodes").items}
 
-    def log(self, pod: Obj, container: str) -> str:
-        """The start of a container's log; empty when the node does not give it out yet."""
-        query = {"container": container, "limitBytes": LOG_BYTES}
+    def log(self, pod: Obj, container: str, tail: int = 0) -> str:
+        """The start of a container's log, or its last lines; empty for a container that has not been started.
+
+        Raises LogUnreadable when the kubelet cannot be reached or the log may not be read, and KubeError.
+        """
+        query = {"container": container, **({"tailLines": tail} if tail else {"limitBytes": LOG_BYTES})}
         try:
             body = self.client.request("GET", f"{self._core}/pods/{pod['metadata']['name']}/log", query=query).body
-        except KubeError as error:
-            if error.status in (400, 404, 500):
-                return ""
+        except (Forbidden, Unauthorized) as error:
+            raise LogUnreadable(str(error), True) from None
+        except Unreachable:
             raise
+        except KubeError as error:
+            # 400: the container is not started yet; 404: the pod is gone meanwhile.
+            if error.status in (400, 404):
+                return ""
+            raise LogUnreadable(str(error), False) from None
         return body if isinstance(body, str) else json.dumps(body)
+
+    def events(self, item: Obj) -> list[dict[str, Any]]:
+        """The events of a pod or of the DaemonSet, the oldest first. Raises KubeError."""
+        return causes.events(self.client, self.namespace, str(item["metadata"]["uid"]))
 
     def delete_pod(self, pod: Obj) -> None:
         """Delete exactly this pod; nothing when it is gone already."""
@@ -167,10 +197,10 @@ class Guard:
         except NotFound:
             return None, ""
         self._check(lease)
-        return decode(lease), str((lease.get("spec") or {}).get("holderIdentity") or "")
+        return decode(lease), fields.text(lease, "spec", "holderIdentity")
 
     def _check(self, lease: Obj) -> None:
-        holder = (lease.get("spec") or {}).get("holderIdentity")
+        holder = fields.at(lease, "spec", "holderIdentity")
         left = seconds_left(lease, self._now())
         if holder != self._holder and left > 0:
             raise ConflictError(

@@ -12,121 +12,111 @@ this start got there. Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import causes, fields, pods
+from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import condition
+from ansible_collections.podnet.cni.plugins.module_utils._kube.times import parse_time
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import logs
+
+HASH = causes.HASH
 
 OK = "ok"
 WAIT = "wait"
 BROKEN = "broken"
 
-_FATAL_WAITS = (
-    "CrashLoopBackOff",
-    "ImagePullBackOff",
-    "ErrImagePull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-)
-HASH = "controller-revision-hash"
+UNSEEN = "unseen"
+ABSENT = "absent"
+ENDING = "ending"
+OLDER = "older"
+PULL = "pull"
+POD = "pod"
+NODE = "node"
+LOG = "log"
+UNREADABLE = "unreadable"
+
+_FATAL = (pods.CRASHING, pods.INVALID, pods.FAILED)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """C(state) is C(ok), C(wait) (not yet) or C(broken) (waiting will not help), C(reason) says why in words."""
+    """C(state) is C(ok), C(wait) (not yet) or C(broken) (waiting will not help), C(reason) says why in words.
+
+    C(cause) is one of UNSEEN (the controller has not seen the template), ABSENT (no pod), ENDING (the old pod ends),
+    OLDER (a pod of an older template), PULL (an image is not there yet), POD, NODE, LOG and UNREADABLE (a log that
+    cannot be read), empty for C(ok). C(container) is the one to blame, empty for none.
+    """
 
     node: str
     state: str
     reason: str = ""
+    cause: str = ""
+    container: str = ""
 
     def __str__(self) -> str:
-        return f"{self.node}: {self.reason}" if self.reason else self.node
+        return f"{self.node}: {self.reason}" if self.reason and self.node else self.node or self.reason
 
 
 def judge_pod(name: str, pod: Mapping[str, Any] | None, revision: str) -> Verdict:
     """Whether the node's pod is of the newest revision and ready."""
     if pod is None:
-        return Verdict(name, WAIT, "there is no pod yet")
+        return Verdict(name, WAIT, "there is no pod yet", ABSENT)
     metadata = pod.get("metadata") or {}
     if metadata.get("deletionTimestamp"):
-        return Verdict(name, WAIT, "the old pod is ending")
-    if (metadata.get("labels") or {}).get(HASH) != revision:
-        return Verdict(name, WAIT, "the pod is of an older template")
-    fault = _fault(pod.get("status") or {})
-    if fault:
-        return Verdict(name, BROKEN, fault)
-    ready = condition(pod, "Ready").get("status") == "True"
-    return Verdict(name, OK) if ready else Verdict(name, WAIT, "the pod is not ready")
+        return Verdict(name, WAIT, "the old pod is ending", ENDING)
+    if fields.at(metadata, "labels", HASH) != revision:
+        return Verdict(name, WAIT, "the pod is of an older template", OLDER)
+    found = pods.problem(pod)
+    if found is None:
+        return Verdict(name, OK)
+    cause = PULL if found.kind == pods.PULL else POD
+    return Verdict(name, BROKEN if found.kind in _FATAL else WAIT, found.of("the pod"), cause, found.container)
 
 
-def _fault(status: Mapping[str, Any]) -> str:
-    """What is wrong with a pod that waiting does not mend."""
-    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in _FATAL_WAITS:
-            message = str(waiting.get("message") or "no message")[:200]
-            return f"container {container.get('name')} is in {waiting['reason']}: {message}"
-    if status.get("phase") == "Failed":
-        return f"the pod failed: {status.get('reason') or status.get('message') or 'no reason'}"
-    return ""
+def of_node(verdict: Verdict, node: Mapping[str, Any] | None) -> Verdict:
+    """The verdict with what the Node reports, where its pod is waited for."""
+    if verdict.state != WAIT:
+        return verdict
+    if pods.is_silent(node):
+        return replace(verdict, reason=f"the node does not report any more, and {verdict.reason}")
+    problem = pods.node_problem(node or {})
+    return replace(verdict, reason=f"{verdict.reason}; its Node is {problem}") if problem else verdict
 
 
 def judge_node(node: Mapping[str, Any], pod: Mapping[str, Any], container: str, prefix: str) -> Verdict:
     """Whether this start of the daemon wrote the Node's annotations and its condition."""
-    name = str((node.get("metadata") or {}).get("name"))
+    name = str(fields.at(node, "metadata", "name"))
     started = started_at(pod, container)
     if started is None:
-        return Verdict(name, WAIT, f"container {container} does not run")
-    notes = (node.get("metadata") or {}).get("annotations") or {}
+        return Verdict(name, WAIT, f"container {container} does not run", NODE, container)
+    notes = fields.mapping(node, "metadata", "annotations")
     absent = [key for key in ("backend-type", "kube-subnet-manager") if not notes.get(f"{prefix}/{key}")]
     if absent:
-        return Verdict(name, WAIT, f"the Node has no annotation {prefix}/{absent[0]}")
+        return Verdict(name, WAIT, f"the Node has no annotation {prefix}/{absent[0]}", NODE)
     network = condition(node, "NetworkUnavailable")
     if network.get("status") != "False" or network.get("reason") != "FlannelIsUp":
-        return Verdict(name, WAIT, "the Node's condition does not say FlannelIsUp")
+        return Verdict(name, WAIT, "the Node's condition does not say FlannelIsUp", NODE)
     beat = parse_time(network.get("lastHeartbeatTime"))
     if beat is None or beat < started:
-        return Verdict(name, WAIT, "the Node's condition is from an earlier start")
+        return Verdict(name, WAIT, "the Node's condition is from an earlier start", NODE)
     return Verdict(name, OK)
 
 
-def silent(node: Mapping[str, Any] | None) -> bool:
-    """Whether a node does not report any more: its Node is gone, or its condition Ready is Unknown.
-
-    A kubelet that runs says True or False; the node lifecycle controller says Unknown for one that is silent
-    (kubernetes v1.36 pkg/controller/nodelifecycle/node_lifecycle_controller.go).
-    """
-    return node is None or condition(node, "Ready").get("status") == "Unknown"
-
-
-def judge_log(name: str, text: str, healthy: Sequence[str], broken: Sequence[str]) -> Verdict:
+def judge_log(name: str, text: str, healthy: Sequence[str], broken: Sequence[str], container: str = "") -> Verdict:
     """What the log of the daemon says."""
     line = logs.broken_line(text, broken)
     if line:
-        return Verdict(name, BROKEN, f"the log says: {line}")
+        return Verdict(name, BROKEN, f"the log says: {line}", LOG, container)
     absent = logs.missing(text, healthy)
-    return Verdict(name, WAIT, f"the log does not say {absent!r} yet") if absent else Verdict(name, OK)
-
-
-def condition(item: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """A condition of a Pod or Node, empty when it has none of that kind."""
-    found = (item.get("status") or {}).get("conditions") or []
-    return next((each for each in found if each.get("type") == kind), {})
+    if absent:
+        return Verdict(name, WAIT, f"the log does not say {absent!r} yet", LOG, container)
+    return Verdict(name, OK)
 
 
 def started_at(pod: Mapping[str, Any], container: str) -> datetime.datetime | None:
     """When the container that runs was started."""
-    for each in (pod.get("status") or {}).get("containerStatuses") or []:
+    for each in fields.sequence(pod, "status", "containerStatuses"):
         if each.get("name") == container:
-            return parse_time(((each.get("state") or {}).get("running") or {}).get("startedAt"))
-    return None
-
-
-def parse_time(text: Any) -> datetime.datetime | None:
-    """A time of the API, with or without fractions of a second; None for anything else."""
-    for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%fZ"):
-        try:
-            return datetime.datetime.strptime(str(text), form).replace(tzinfo=datetime.timezone.utc)
-        except ValueError:
-            continue
+            return parse_time(fields.at(each, "state", "running", "startedAt"))
     return None

@@ -14,14 +14,19 @@ import time
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import Forbidden, NotFound
-from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import ANNOTATION, name_for, seconds_left
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import (
+    ANNOTATION,
+    has_ended,
+    name_for,
+    seconds_left,
+)
 
 
 def check(client: KubeClient, namespace: str, name: str, *, goes_on: bool = False) -> None:
     """Raise ConflictError while a rollout of the DaemonSet has not ended.
 
-    With C(goes_on) one that was interrupted is no obstacle, because the caller is about to go on with it. Who may not
-    read Leases is not kept away.
+    With C(goes_on) one that was interrupted is not an obstacle, because the caller is about to go on with it. Who may
+    not read Leases is not kept away.
     """
     lease_name = name_for(name)
     try:
@@ -34,7 +39,8 @@ def check(client: KubeClient, namespace: str, name: str, *, goes_on: bool = Fals
             f"DaemonSet {namespace}/{name} is being rolled out by {lease['spec']['holderIdentity']}, whose Lease "
             f"{lease_name} is good for {left:.0f} s more. Let it finish, then run again."
         )
-    if ANNOTATION in (lease["metadata"].get("annotations") or {}) and not goes_on:
+    interrupted = ANNOTATION in (lease["metadata"].get("annotations") or {}) and not has_ended(lease)
+    if interrupted and not goes_on:
         raise ConflictError(
             f"A rollout of DaemonSet {namespace}/{name} was interrupted or has failed (Lease {lease_name}, which "
             "nobody holds any more: 0 s are left). Repeat it to finish it, or take it back with daemonset_rollout and "

@@ -12,6 +12,10 @@ from __future__ import annotations
 
 from typing import Sequence
 
+HEAD = 5
+TAIL = 15
+"""So many lines of a log are kept."""
+
 HEALTHY = ("Found network config - Backend type:", "Running backend.")
 """flanneld of every release since 0.20 has written these once it carries packets."""
 
@@ -42,10 +46,22 @@ def broken_line(text: str, fragments: Sequence[str]) -> str:
     """The first line that holds one of the fragments, empty when there is none."""
     for line in text.splitlines():
         if any(fragment in line for fragment in fragments):
-            return line.strip()[:300]
+            return line.strip()
     return ""
 
 
 def missing(text: str, fragments: Sequence[str]) -> str:
     """The first fragment that no line holds, empty when all are there."""
     return next((fragment for fragment in fragments if fragment not in text), "")
+
+
+def excerpt(text: str, tail: str = "") -> list[str]:
+    """The lines of a log that tell most: the first few, where a program refuses its options, and the last ones.
+
+    C(tail) is its end, where C(text) is only its start.
+    """
+    lines, end = text.splitlines(), tail.splitlines()
+    if not end and len(lines) <= HEAD + TAIL:
+        return [line.rstrip() for line in lines]
+    found = [*lines[:HEAD], "...", *(end or lines)[-TAIL:]]
+    return [line.rstrip() for line in found]

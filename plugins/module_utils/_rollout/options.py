@@ -26,6 +26,7 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "batch": {"type": "list", "elements": "str", "default": ["10%"]},
     "waves": {"type": "list", "elements": "list", "default": []},
     "until_wave": {"type": "int", "default": 0},
+    "max_unavailable": {"type": "str", "default": "10%"},
     "max_failed": {"type": "str", "default": "0"},
     "gates": {"type": "list", "elements": "str", "choices": ["node", "logs"], "default": ["node", "logs"]},
     "container": {"type": "str"},
@@ -46,10 +47,24 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "command_timeout": {"type": "int", "default": 60},
     "soak": {"type": "float", "default": 30.0},
     "wave_timeout": {"type": "float", "default": 600.0},
+    "image_pull_timeout": {"type": "float", "default": 90.0},
     "poll": {"type": "float", "default": 5.0},
     "rollback": {"type": "bool", "default": True},
     "lease_seconds": {"type": "int", "default": 120},
-    "keep_lease": {"type": "bool", "default": False},
+}
+
+TOLD: dict[str, dict[str, Any]] = {
     "holder": {"type": "str", "default": "daemonset_rollout"},
     "undertaking": {"type": "str", "default": ""},
+    "record": {"type": "dict", "default": {}},
+    "keep_lease": {"type": "bool", "default": False},
+    "ends": {"type": "bool", "default": True},
 }
+"""What the action plugin and the role upgrade tell the module, and no user does.
+
+C(holder) is who does the rollout. C(undertaking) is what it is part of, like the directory of an upgrade that changes
+more than the DaemonSet: a rollout that was interrupted is only continued by a task that names the same; going back, and
+C(begun) without a name, take it over whatever it was part of. C(record) is what the undertaking remembers in the Lease.
+With C(keep_lease) a failed wave keeps the Lease, because whoever runs this is going to take it back; otherwise another
+run may go on at once. Without C(ends) what is remembered stays after the last wave, because the undertaking goes on.
+"""

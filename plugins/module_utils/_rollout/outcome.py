@@ -14,21 +14,25 @@ from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import R
 
 @dataclass
 class Outcome:
-    """What a step did. C(failure) is set when the rollout has ended badly.
+    """What a step did. C(failure) is set when the rollout has ended badly, C(problem) then says what went wrong alone.
 
     C(complete) is false when the step stopped where it was told to, with the Lease kept; C(tolerated) maps nodes that
-    the rollout went on without to the reason.
+    the rollout went on without to the reason; C(left_out) names nodes that could not be updated; C(took_over) tells
+    that an interrupted rollout was found. C(evidence) is what was known of nodes that did not become healthy.
     """
 
     finished: bool = False
     complete: bool = True
     changed: bool = False
     failure: str = ""
+    problem: str = ""
+    took_over: bool = False
     actions: list[str] = field(default_factory=list)
     progress: dict[str, Any] = field(default_factory=dict)
     waves: list[list[str]] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     tolerated: dict[str, str] = field(default_factory=dict)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
     diff: dict[str, Any] = field(default_factory=dict)
 
     def did(self, action: str) -> None:

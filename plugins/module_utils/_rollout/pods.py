@@ -11,21 +11,32 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates
-from ansible_collections.podnet.cni.plugins.module_utils._rollout.cluster import Daemons
+from ansible_collections.podnet.cni.plugins.module_utils._kube import causes
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import evidence, gates
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.cluster import Daemons, LogUnreadable
 from ansible_collections.podnet.cni.plugins.module_utils._rollout.gates import BROKEN, OK, WAIT, Verdict
 from ansible_collections.podnet.cni.plugins.module_utils._rollout.outcome import Outcome
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import State
 
 
-def restart(daemons: Daemons, out: Outcome, names: Sequence[str], pods: Mapping[str, Any], newest: str) -> None:
-    """Delete the pods of these nodes that are of an older template."""
+def restart(daemons: Daemons, out: Outcome, names: Sequence[str], pods: Mapping[str, Any]) -> None:
+    """Delete the pods of these nodes."""
     for name in names:
-        metadata = (pods.get(name) or {}).get("metadata") or {}
-        if not metadata or metadata.get("deletionTimestamp"):
-            continue
-        if (metadata.get("labels") or {}).get(gates.HASH) != newest:
-            daemons.delete_pod(pods[name])
-            out.did(f"restart the pod on {name}")
+        daemons.delete_pod(pods[name])
+        out.did(f"restart the pod on {name}")
+
+
+def unseen(daemons: Daemons, which: str) -> Verdict:
+    """The controller has not seen a template yet; that it does not run, where it says so."""
+    absent = causes.leader(daemons.client, "kube-controller-manager")
+    more = f"; kube-controller-manager: {absent}" if absent else ""
+    return Verdict("", WAIT, f"the DaemonSet's controller has not seen the {which} template yet{more}", gates.UNSEEN)
+
+
+def problem(state: State) -> str:
+    """What went wrong in which wave, with the evidence; a sentence that says nothing of what is done about it."""
+    number = min(state.wave + 1, len(state.waves))
+    return f"wave {number} of {len(state.waves)}: {'; '.join(state.failures)}.{evidence.text(state.evidence)}"
 
 
 def again(daemons: Daemons, out: Outcome, verdict: Verdict, pods: Mapping[str, Any]) -> Verdict:
@@ -34,7 +45,7 @@ def again(daemons: Daemons, out: Outcome, verdict: Verdict, pods: Mapping[str, A
         return verdict
     daemons.delete_pod(pods[verdict.node])
     out.did(f"restart the pod on {verdict.node}")
-    return Verdict(verdict.node, WAIT, "the broken pod is restarted")
+    return Verdict(verdict.node, WAIT, "the broken pod is restarted", gates.ENDING)
 
 
 def judge(
@@ -47,10 +58,7 @@ def judge(
     logs_of_ready: bool = True,
 ) -> Verdict:
     """How a node is. The cheap gates first; the log only of a pod that passed them, if wanted, or is not ready yet."""
-    verdict = _judge(daemons, params, node, pod, newest, logs_of_ready=logs_of_ready)
-    if verdict.state == WAIT and gates.silent(node):
-        return Verdict(verdict.node, WAIT, f"the node does not report any more, and {verdict.reason}")
-    return verdict
+    return gates.of_node(_judge(daemons, params, node, pod, newest, logs_of_ready=logs_of_ready), node)
 
 
 def _judge(
@@ -64,7 +72,7 @@ def _judge(
 ) -> Verdict:
     name = str(node["metadata"]["name"])
     verdict = gates.judge_pod(name, pod, newest)
-    if pod is None or verdict.state == BROKEN or verdict.reason.startswith(("the old", "the pod is of")):
+    if pod is None or verdict.state == BROKEN or verdict.cause in (gates.ENDING, gates.OLDER, gates.PULL):
         return verdict
     wanted = params["gates"]
     container = params["container"] or pod["spec"]["containers"][0]["name"]
@@ -85,7 +93,11 @@ def _judge_logs(
     asked += [(each["container"], each["healthy"], each["broken"]) for each in params["log_others"]]
     worst = Verdict(name, OK)
     for each, healthy, broken in asked:
-        said = gates.judge_log(name, daemons.log(pod, each), healthy, broken)
+        try:
+            said = gates.judge_log(name, daemons.log(pod, each), healthy, broken, each)
+        except LogUnreadable as error:
+            state = BROKEN if error.refused else WAIT
+            said = Verdict(name, state, f"the log of {each} cannot be read: {error}", gates.UNREADABLE, each)
         if said.state == BROKEN:
             return said
         if worst.state == OK:

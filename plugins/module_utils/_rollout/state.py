@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import datetime
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._rollout.gates import parse_time
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._kube.times import parse_time
 
 ANNOTATION = "podnet.cni/rollout-state"
 LIMIT = 200 * 1024
@@ -25,6 +26,8 @@ LIMIT = 200 * 1024
 
 UPDATE = "update"
 ROLLBACK = "rollback"
+ENDED = "ended"
+"""All waves are done, and what the rollout is part of is not."""
 
 
 @dataclass
@@ -33,9 +36,11 @@ class State:
 
     C(template), C(strategy) and C(config) are what was there before: the pod template (None when it is not known),
     the update strategy, and the keys of the ConfigMap that are changed, with None for one that was not there.
-    C(retry) tells that the rollout stopped here and that the next run restarts what is broken. C(tolerated) maps nodes
-    that did not get well, and that the rollout went on without, to the reason. C(undertaking) names what the rollout is
-    part of.
+    C(left_out) names nodes that could not be updated, C(evidence) is what was known of unhealthy nodes.
+    C(since) tells since when something is wrong that is borne for a while, C(restarted) when pods were restarted on the
+    way back. C(retry) tells that the rollout stopped here and that the next run restarts what is broken. C(tolerated)
+    maps nodes that did not become healthy, and that the rollout went on without, to the reason. C(undertaking) names
+    what the rollout is part of, C(record) is what that remembers.
     """
 
     target: str
@@ -47,7 +52,7 @@ class State:
     phase: str = UPDATE
     written: bool = False
     waves: list[list[str]] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     wave: int = 0
     started: float = 0.0
     wave_started: float = 0.0
@@ -57,6 +62,10 @@ class State:
     failures: list[str] = field(default_factory=list)
     tolerated: dict[str, str] = field(default_factory=dict)
     undertaking: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    since: dict[str, float] = field(default_factory=dict)
+    restarted: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -71,6 +80,7 @@ class State:
     def restart_wave(self, now: float) -> None:
         """Measure the current wave from now on."""
         self.wave_started, self.good_since, self.command_done = now, 0.0, False
+        self.since, self.restarted = {}, {}
 
     def begin_rollback(self, failures: list[str], now: float) -> None:
         """From here on only back."""
@@ -80,7 +90,9 @@ class State:
 
 def encode(state: State) -> str:
     """The annotation. Raises InputError when it would be too big for the API."""
-    text = json.dumps(asdict(state), sort_keys=True, separators=(",", ":"))
+    text = _dump(state)
+    if len(text.encode()) > LIMIT and state.evidence:
+        text = _dump(replace(state, evidence=[{**each, "log": [], "events": []} for each in state.evidence]))
     if len(text.encode()) > LIMIT:
         raise InputError(
             f"the plan for {state.total} nodes with the old template and ConfigMap takes {len(text)} bytes, more than "
@@ -89,16 +101,28 @@ def encode(state: State) -> str:
     return text
 
 
+def _dump(state: State) -> str:
+    return json.dumps(asdict(state), sort_keys=True, separators=(",", ":"))
+
+
 def decode(lease: Mapping[str, Any]) -> State:
     """The state in a Lease object. Raises ConflictError when it cannot be read."""
     metadata = lease.get("metadata") or {}
     try:
-        return State(**json.loads((metadata.get("annotations") or {})[ANNOTATION]))
+        return State(**json.loads(fields.mapping(metadata, "annotations")[ANNOTATION]))
     except (KeyError, ValueError, TypeError):
         raise ConflictError(
             f"Lease {metadata.get('namespace')}/{metadata.get('name')} holds no state that this release can read. "
             "See what state the DaemonSet is in, then delete the Lease."
         ) from None
+
+
+def has_ended(lease: Mapping[str, Any]) -> bool:
+    """Whether a Lease says that its rollout has ended; one that cannot be read says nothing."""
+    try:
+        return decode(lease).phase == ENDED
+    except ConflictError:
+        return False
 
 
 def name_for(daemonset: str) -> str:

@@ -11,6 +11,7 @@ import json
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 CHECKSUM = "podnet.cni/rollout-config"
 """Annotation of the pod template that makes a changed ConfigMap restart the pods."""
@@ -32,6 +33,8 @@ def check(params: Mapping[str, Any]) -> None:
         raise InputError(f"until_wave is {params['until_wave']}: give the number of a wave, or 0 for all.")
     if params["replace_template"] and not params["template"]:
         raise InputError("replace_template needs template: give the whole pod template.")
+    if params["image_pull_timeout"] < 0:
+        raise InputError(f"image_pull_timeout is {params['image_pull_timeout']:g}: give 0 or more seconds.")
     if params["soak"] < 0:
         raise InputError(f"soak is {params['soak']:g}: give 0 or more seconds.")
 
@@ -56,7 +59,7 @@ def template_patch(params: Mapping[str, Any], live: Mapping[str, Any], restart: 
     already is kept up to date; a whole template gets none, or what applies that template later would remove it.
     """
     patch = json.loads(json.dumps(params["template"] or {}))
-    notes = (live["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    notes = fields.mapping(live["spec"]["template"], "metadata", "annotations")
     kept = CHECKSUM in notes and not params.get("replace_template")
     if params["config_data"] and (restart or kept):
         text = json.dumps(params["config_data"], sort_keys=True)
@@ -66,18 +69,3 @@ def template_patch(params: Mapping[str, Any], live: Mapping[str, Any], restart: 
             CHECKSUM: hashlib.sha256(text.encode()).hexdigest()[:16],
         }
     return dict(patch)
-
-
-def selector_text(selector: Mapping[str, Any]) -> str:
-    """A label selector of an object as the query parameter of a list."""
-    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or []:
-        key, values = each.get("key"), ",".join(each.get("values") or [])
-        forms = {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }
-        terms.append(str(forms[each["operator"]]))
-    return ",".join(terms)

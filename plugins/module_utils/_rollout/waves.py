@@ -10,10 +10,11 @@ import re
 from typing import Any, Collection, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import selectors
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import Selector
 
 _BATCH = re.compile(r"([1-9][0-9]*)(%?)")
 _ALLOWANCE = re.compile(r"([0-9]+)(%?)")
-_TERM = re.compile(r"([A-Za-z0-9._/-]+)(?:(!?=)=?([A-Za-z0-9._-]*))?")
 
 
 def parse_batch(text: Any) -> tuple[int, bool]:
@@ -32,16 +33,24 @@ def parse_allowance(text: Any, total: int) -> int:
     return int(matched.group(1)) * total // 100 if matched.group(2) else int(matched.group(1))
 
 
+def parse_at_once(text: Any, total: int) -> int:
+    """How many pods may be away at once, from a number or a percentage, rounded down, at least 1. Raises InputError."""
+    matched = _BATCH.fullmatch(str(text).strip())
+    if not matched or (matched.group(2) and int(matched.group(1)) > 100):
+        raise InputError(f"max_unavailable: {text!r} is neither a number of nodes above 0 nor a percentage up to 100%.")
+    return max(1, int(matched.group(1)) * total // 100 if matched.group(2) else int(matched.group(1)))
+
+
 def chosen(waves: Sequence[Any], nodes: Collection[str]) -> tuple[list[list[str]], list[str]]:
     """Waves that somebody chose, without nodes that cannot be updated, and the names of those.
 
-    A wave that is empty then stays, so that the others keep their numbers. Raises InputError for what is no list of
-    names, and for a node that is named twice.
+    A wave that is empty then stays, so that the others keep their numbers. Raises InputError for a value that is not
+    a list of names, and for a node that is named twice.
     """
     named: list[str] = []
     for number, wave in enumerate(waves):
         if not isinstance(wave, list) or not all(isinstance(name, str) for name in wave):
-            raise InputError(f"waves[{number}] is no list of node names.")
+            raise InputError(f"waves[{number}] is not a list of node names.")
         named += wave
     twice = sorted({name for name in named if named.count(name) > 1} if len(set(named)) < len(named) else ())
     if twice:
@@ -49,60 +58,56 @@ def chosen(waves: Sequence[Any], nodes: Collection[str]) -> tuple[list[list[str]
     return [[name for name in wave if name in nodes] for wave in waves], [name for name in named if name not in nodes]
 
 
-def parse_selector(text: str) -> list[tuple[str, str, str]]:
-    """Terms of a label selector like C(a=b,c!=d,e): key, operator (C(=), C(!=) or empty) and value.
-
-    Raises InputError.
-    """
-    terms = []
-    for term in filter(None, (part.strip() for part in text.split(","))):
-        matched = _TERM.fullmatch(term)
-        if not matched:
-            raise InputError(f"canary_selector: {term!r} cannot be read: give terms like key=value, key!=value or key.")
-        terms.append((matched.group(1), matched.group(2) or "", matched.group(3) or ""))
-    return terms
+def canary_selector(text: str | None) -> Selector:
+    """The selector of the canaries from its option. Raises InputError."""
+    return selectors.from_text(text or "", "canary_selector")
 
 
-def selected(labels: Mapping[str, str], terms: Sequence[tuple[str, str, str]]) -> bool:
-    """Whether labels fulfil all terms; a selector without terms selects nothing here."""
-
-    def fulfils(key: str, operator: str, value: str) -> bool:
-        if operator == "=":
-            return labels.get(key) == value
-        return labels.get(key) != value if operator == "!=" else key in labels
-
-    return bool(terms) and all(fulfils(*term) for term in terms)
+def selected(nodes: Mapping[str, Mapping[str, str]], selector: Selector) -> list[str]:
+    """The nodes that a selector of canaries selects, of C(nodes) with their labels; without a term it selects none."""
+    found = [name for name, labels in nodes.items() if selector.requirements and selector.matches(labels)]
+    return sorted(found, key=natural)
 
 
 def divide(
     nodes: Mapping[str, Mapping[str, str]],
     canaries: Sequence[str],
-    terms: Sequence[tuple[str, str, str]],
+    selector: Selector,
     batches: Sequence[tuple[int, bool]],
 ) -> list[list[str]]:
     """Waves of node names; every node is in exactly one wave and no wave is empty.
 
     C(nodes) maps a name to labels. The first wave holds the canaries. The sizes of the others are C(batches) in
     their order, the last of which repeats; percentages count all nodes and are rounded up.
-    Raises InputError for a canary that is no node of the DaemonSet, or a selector that selects none.
+    Raises InputError for a canary that is not a node of the DaemonSet, or a selector that selects none.
     """
     unknown = sorted(set(canaries) - set(nodes))
     if unknown:
         raise InputError(f"canary_nodes: {unknown[0]} runs no ready pod of the DaemonSet. Name a node that does.")
-    chosen = sorted((name for name, labels in nodes.items() if selected(labels, terms)), key=natural)
-    if terms and not chosen:
-        raise InputError("canary_selector selects no node that runs a pod of the DaemonSet. Mend it or leave it out.")
+    chosen = selected(nodes, selector)
+    if selector.requirements and not chosen:
+        raise InputError(
+            "canary_selector selects no node that runs a pod of the DaemonSet. Correct it or leave it out."
+        )
     first = list(dict.fromkeys([*canaries, *chosen]))
-    waves = [first] if first else []
     left = sorted(set(nodes) - set(first), key=natural)
-    for number in range(len(left)):
-        if not left:
-            break
-        size, percent = batches[min(number, len(batches) - 1)]
-        count = -(-size * len(nodes) // 100) if percent else size
-        waves.append(left[:count])
-        left = left[count:]
-    return waves
+    return [*([first] if first else []), *cut(left, counts(batches, len(nodes)))]
+
+
+def counts(batches: Sequence[tuple[int, bool]], total: int) -> list[int]:
+    """Sizes of batches as numbers of nodes; a percentage of all C(total) is rounded up."""
+    return [-(-size * total // 100) if percent else size for size, percent in batches]
+
+
+def cut(names: Sequence[str], sizes: Sequence[int]) -> list[list[str]]:
+    """Batches of these sizes in their order, the last of which repeats; 0, or no size, takes all that are left."""
+    found: list[list[str]] = []
+    left = list(names)
+    while left:
+        size = sizes[min(len(found), len(sizes) - 1)] if sizes else 0
+        found.append(left[: size or len(left)])
+        left = left[size:] if size else []
+    return found
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -13,10 +13,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Callable, Iterator, Optional, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._stores.nodes import Node
 
 CREATED = "created"
 UPDATED = "updated"
@@ -47,8 +48,8 @@ class LostRaceError(StoreError):
 class Problem:
     """Something in the store that a person should look at.
 
-    ``kind`` is a fixed word for programs, ``key`` names the key or the thing it is about, ``message`` says what is
-    wrong and ``remedy`` what to do.
+    C(kind) is a fixed word for programs, C(key) names the key or the thing it is about, C(message) says what is
+    wrong and C(remedy) what to do.
     """
 
     kind: str
@@ -72,7 +73,7 @@ class Entry:
 class Listing:
     """All leases at one revision of the store.
 
-    ``blocked`` are keys whose value cannot be read: nobody knows whose they are, but their subnets are taken.
+    C(blocked) are keys whose value cannot be read: nobody knows whose they are, but their subnets are taken.
     """
 
     entries: tuple[Entry, ...]
@@ -93,7 +94,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class StoredConfig:
-    """The network config as stored; ``config`` is None and ``error`` says why when it cannot be used."""
+    """The network config as stored; C(config) is None and C(error) says why when it cannot be used."""
 
     text: str
     version: int
@@ -114,7 +115,7 @@ class StoredConfig:
 class Granted:
     """What became of one request: its lease, what was done (CREATED, UPDATED, UNCHANGED) and why.
 
-    ``before`` is the lease that stood under the same key, ``released`` are this node's leases that were deleted.
+    C(before) is the lease that stood under the same key, C(released) are this node's leases that were deleted.
     """
 
     decision: Decision
@@ -129,8 +130,8 @@ class Granted:
 class Event:
     """A change of the leases.
 
-    ``kind`` is ``snapshot`` (``leases`` holds all of them; always the first event), ``added``, ``updated`` or
-    ``removed`` (``lease`` holds the one), or ``problem`` (``problem`` holds it).
+    C(kind) is C(snapshot) (C(leases) holds all of them; always the first event), C(added), C(updated) or
+    C(removed) (C(lease) holds the one), or C(problem) (C(problem) holds it).
     """
 
     kind: str
@@ -147,25 +148,46 @@ Want = Callable[[Decision, Optional[Lease]], Lease]
 class LeaseStore(ABC):
     """Where the leases of one flannel network live. Every method may raise StoreError.
 
-    ``problems`` is what the last list of leases found wrong with keys or Nodes: nothing that stops anybody.
+    C(problems) is what the last list of leases found wrong with keys or Nodes: nothing that stops anybody.
     """
 
     problems: tuple[Problem, ...] = ()
+    allocates = True
+    """Whether subnets come from the network config's ranges, and the config is written through the store."""
+
+    @property
+    @abstractmethod
+    def where(self) -> str:
+        """The place that holds the leases, for messages."""
+
+    @property
+    @abstractmethod
+    def config_name(self) -> str:
+        """What holds the network config, for messages."""
+
+    @property
+    @abstractmethod
+    def config_remedy(self) -> str:
+        """What to do when there is no network config."""
 
     @abstractmethod
     def read_config(self) -> StoredConfig | None:
         """Return the network config, or None when there is none."""
 
     @abstractmethod
+    def require_config(self) -> StoredConfig:
+        """Return the network config; ConflictError says what to do when there is no usable one."""
+
+    @abstractmethod
     def write_config(self, text: str | None, before: StoredConfig | None, listing: Listing) -> None:
-        """Store *text* (None: delete the config), provided that neither config nor leases changed since they were read.
+        """Store C(text) (None: delete the config), if neither config nor leases changed since they were read.
 
         Raises LostRaceError when they did.
         """
 
     @abstractmethod
     def list_leases(self, *, ttl: bool = False) -> Listing:
-        """Return all leases at one revision; with *ttl* also how long each of them still lives."""
+        """Return all leases at one revision; with C(ttl) also how long each of them still lives."""
 
     @abstractmethod
     def acquire(
@@ -179,25 +201,25 @@ class LeaseStore(ABC):
         seed: int | None = None,
         dry_run: bool = False,
     ) -> list[Granted]:
-        """Give every request a lease and return what was done, in the order of *requests*.
+        """Give every request a lease and return what was done, in the order of C(requests).
 
-        *ttl* is the lifetime in seconds, None for leases that do not expire. A lease that is already as wanted is not
-        written. *dry_run* returns what would be done. Raises InputError or ConflictError when the requests cannot be
+        C(ttl) is the lifetime in seconds, None for leases that do not expire. A lease that is already as wanted is not
+        written. C(dry_run) returns what would be done. Raises InputError or ConflictError when the requests cannot be
         met, before anything is written for the current list of leases.
         """
 
     @abstractmethod
     def release(self, match: Callable[[Lease], bool], *, dry_run: bool = False) -> list[Lease]:
-        """Delete every lease for which *match* holds and return them."""
+        """Delete every lease for which C(match) holds and return them."""
 
     @abstractmethod
-    def renew(self, match: Callable[[Lease], bool], ttl: int) -> list[Lease]:
-        """Give every lease for which *match* holds *ttl* seconds again where less than half is left; return those."""
+    def matcher(self, nodes: Sequence[Node]) -> Callable[[Lease], bool]:
+        """Return the test for leases of C(nodes); InputError for a node that does not tell which lease is its own."""
 
-    @abstractmethod
-    def reserve(self, match: Callable[[Lease], bool]) -> list[Lease]:
-        """Make every lease for which *match* holds permanent and return those that were not."""
+    def misfits(self, leases: Sequence[Lease], config: NetworkConfig) -> list[Problem]:
+        """Return a problem for each lease that the store may hold although it does not fit the network config."""
+        return []
 
     @abstractmethod
     def watch(self, stop: Callable[[], bool], *, poll: float = 2.0) -> Iterator[Event]:
-        """Yield a snapshot and then every change until *stop* says so; it is asked at least every *poll* seconds."""
+        """Yield a snapshot and then every change until C(stop) says so; it is asked at least every C(poll) seconds."""

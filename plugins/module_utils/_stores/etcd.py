@@ -19,10 +19,10 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Iterator, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Request, allocate
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Request, allocate
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan, etcd_watch
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     Entry,
@@ -38,6 +38,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     Want,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import EtcdClient
+from ansible_collections.podnet.cni.plugins.module_utils._stores.nodes import Node, matcher
 
 MAX_LOST_RACES = 10
 # A controller that is winning needs about half a second for its remaining batches; let it finish.
@@ -46,7 +47,7 @@ _LONGEST_PAUSE = 5.0
 
 
 class EtcdStore(LeaseStore):
-    """The leases under *client*'s prefix. *sleep* and *rng* space out attempts after a lost race."""
+    """The leases under C(client)'s prefix. C(sleep) and C(rng) space out attempts after a lost race."""
 
     def __init__(
         self,
@@ -61,6 +62,21 @@ class EtcdStore(LeaseStore):
         # Seeded by the system: controllers that collide must not pause in step.
         self._rng = rng or random.SystemRandom()
 
+    @property
+    def where(self) -> str:
+        """The place that holds the leases, for messages."""
+        return self.client.options.prefix
+
+    @property
+    def config_name(self) -> str:
+        """The key of the network config."""
+        return self.keys.config
+
+    @property
+    def config_remedy(self) -> str:
+        """What to do when there is no network config."""
+        return "write it with podnet.cni.flannel_network, or name the right etcd_prefix"
+
     def read_config(self) -> StoredConfig | None:
         """Return the network config, or None when there is none."""
         answer = self.client.call("kv/range", etcd_json.range_request(self.keys.config))
@@ -70,12 +86,12 @@ class EtcdStore(LeaseStore):
         text = etcd_json.decode_value(pairs[0].get("value", ""))
         version = etcd_json.number(pairs[0], "mod_revision")
         try:
-            return StoredConfig(text, version, _network_config.parse(text))
+            return StoredConfig(text, version, network_config.parse(text))
         except InputError as error:
             return StoredConfig(text, version, None, str(error))
 
     def require_config(self) -> StoredConfig:
-        """Return the network config; ConflictError tells how to write one when there is none that can be used."""
+        """Return the network config; ConflictError tells how to write one when there is no usable one."""
         stored = self.read_config()
         if stored is None:
             raise ConflictError(
@@ -85,16 +101,24 @@ class EtcdStore(LeaseStore):
         stored.usable()
         return stored
 
-    def write_config(self, text: str | None, before: StoredConfig | None, listing: Listing) -> None:
-        """Store *text* (None: delete the config), provided that neither config nor leases changed meanwhile."""
+    def write_config(
+        self, text: str | None, before: StoredConfig | None, listing: Listing, doomed: Sequence[Entry] = ()
+    ) -> None:
+        """Store C(text) (None: delete the config), provided that neither config nor leases changed meanwhile.
+
+        The C(doomed) leases of the listing are deleted with it.
+        """
+        together = etcd_json.MAX_BATCH_OPS // 2
+        self._change(doomed[together:], lambda entry: etcd_json.delete(entry.key))
         key = self.keys.config
         compare = [
             etcd_json.unchanged(key, before.version if before else 0),
             etcd_json.nothing_newer(self.keys.first, self.keys.end, listing.revision),
         ]
-        operation = etcd_json.delete(key) if text is None else etcd_json.put(key, text)
+        operations = [etcd_json.delete(entry.key) for entry in doomed[:together]]
+        operations.append(etcd_json.delete(key) if text is None else etcd_json.put(key, text))
         try:
-            answer = self.client.call("kv/txn", etcd_json.transaction(compare, [operation]), write=True)
+            answer = self.client.call("kv/txn", etcd_json.transaction(compare, operations), write=True)
         except UnknownOutcomeError:
             now = self.read_config()
             if (now.text if now else None) != text:
@@ -104,7 +128,7 @@ class EtcdStore(LeaseStore):
             raise LostRaceError(f"etcd: {key} or the leases changed while the config was written; run again")
 
     def list_leases(self, *, ttl: bool = False) -> Listing:
-        """Return all leases at one revision; with *ttl* also how long each of them still lives."""
+        """Return all leases at one revision; with C(ttl) also how long each of them still lives."""
         entries: list[Entry] = []
         blocked: list[Entry] = []
         problems: list[Problem] = []
@@ -141,12 +165,12 @@ class EtcdStore(LeaseStore):
         seed: int | None = None,
         dry_run: bool = False,
     ) -> list[Granted]:
-        """Give every request a lease and return what was done, in the order of *requests*."""
+        """Give every request a lease and return what was done, in the order of C(requests)."""
         run = _Acquisition(self, stored, requests, want, ttl=ttl, choice=choice, seed=seed)
         return run.preview() if dry_run else run.commit()
 
     def release(self, match: Callable[[Lease], bool], *, dry_run: bool = False) -> list[Lease]:
-        """Delete every lease for which *match* holds and return them."""
+        """Delete every lease for which C(match) holds and return them."""
         gone: dict[str, Lease] = {}
 
         def attempt() -> None:
@@ -159,20 +183,16 @@ class EtcdStore(LeaseStore):
         self.retry(attempt)
         return list(gone.values())
 
-    def renew(self, match: Callable[[Lease], bool], ttl: int) -> list[Lease]:
-        """Give every lease for which *match* holds *ttl* seconds again where less than half is left; return those."""
-        return self._reput(match, ttl)
-
-    def reserve(self, match: Callable[[Lease], bool]) -> list[Lease]:
-        """Make every lease for which *match* holds permanent and return those that were not."""
-        return self._reput(match, None)
+    def matcher(self, nodes: Sequence[Node]) -> Callable[[Lease], bool]:
+        """Return the test for leases of C(nodes): by public IP, or by subnet for a node that gives no public IP."""
+        return matcher(nodes)
 
     def watch(self, stop: Callable[[], bool], *, poll: float = 2.0) -> Iterator[Event]:
-        """Yield a snapshot and then every change until *stop* says so; it is asked at least every *poll* seconds."""
+        """Yield a snapshot and then every change until C(stop) says so; it is asked at least every C(poll) seconds."""
         return etcd_watch.watch(self, stop, poll, self._sleep)
 
     def remaining(self, entries: Sequence[Entry]) -> dict[int, int]:
-        """Return the seconds left of every etcd lease that *entries* have, by its ID."""
+        """Return the seconds left of every etcd lease that C(entries) have, by its ID."""
         left = {}
         for handle in sorted({entry.handle for entry in entries} - {0}):
             answer = self.client.call("lease/timetolive", {"ID": str(handle)})
@@ -180,7 +200,7 @@ class EtcdStore(LeaseStore):
         return left
 
     def grant(self, ttl: int) -> int:
-        """Return the ID of a new etcd lease of *ttl* seconds."""
+        """Return the ID of a new etcd lease of C(ttl) seconds."""
         return int(self.client.call("lease/grant", {"TTL": str(ttl)})["ID"])
 
     def revoke(self, handle: int) -> None:
@@ -189,44 +209,25 @@ class EtcdStore(LeaseStore):
             self.client.call("lease/revoke", {"ID": str(handle)})
 
     def commit(self, transaction: dict[str, Any]) -> int:
-        """Do *transaction* and return its revision; LostRaceError when its comparisons do not hold."""
+        """Do C(transaction) and return its revision; LostRaceError when its comparisons do not hold."""
         answer = self.client.call("kv/txn", transaction, write=True)
         if not answer.get("succeeded"):
             raise LostRaceError("etcd: the leases changed while they were written")
         return int(answer["header"]["revision"])
 
     def pause(self, lost: int) -> None:
-        """Wait after the *lost*-th lost race in a row, longer each time and never in step with others."""
+        """Wait after the C(lost)-th lost race in a row, longer each time and never in step with others."""
         longest = min(_FIRST_PAUSE * 2 ** (lost - 1), _LONGEST_PAUSE)
         self._sleep(self._rng.uniform(longest / 2, longest))
 
     def retry(self, attempt: Callable[[], None]) -> None:
-        """Repeat *attempt* after each lost race and after a write of unknown outcome, up to the limit."""
+        """Repeat C(attempt) after each lost race and after a write of unknown outcome, up to the limit."""
         for lost in range(1, MAX_LOST_RACES + 1):
             try:
                 return attempt()
             except (LostRaceError, UnknownOutcomeError):
                 self.pause(lost)
         return attempt()
-
-    def _reput(self, match: Callable[[Lease], bool], ttl: int | None) -> list[Lease]:
-        """Put the matching leases anew, with *ttl* seconds to live or, None, for good."""
-        done: dict[str, Lease] = {}
-        handles = [0] if ttl is None else []
-
-        def attempt() -> None:
-            entries = [entry for entry in self.list_leases().entries if entry.handle and match(entry.lease)]
-            left = {} if ttl is None else self.remaining(entries)
-            due = [entry for entry in entries if ttl is None or not etcd_plan.is_fresh(ttl, left.get(entry.handle))]
-            if not due:
-                return
-            if ttl is not None and not handles:
-                handles.append(self.grant(ttl))
-            done.update((entry.key, replace(entry.lease, ttl=ttl)) for entry in due)
-            self._change(due, lambda entry: etcd_json.put(entry.key, entry.value, handles[0]))
-
-        self.retry(attempt)
-        return list(done.values())
 
     def _change(self, entries: Sequence[Entry], operation: Callable[[Entry], dict[str, Any]]) -> None:
         for start in range(0, len(entries), etcd_json.MAX_BATCH_OPS):
@@ -240,7 +241,7 @@ class EtcdStore(LeaseStore):
 
 
 class _Acquisition:
-    """One run of `EtcdStore.acquire`: what is still open, and what became of the rest."""
+    """One run of C(EtcdStore.acquire): what is still open, and what became of the rest."""
 
     def __init__(
         self,
@@ -341,9 +342,11 @@ class _Acquisition:
         if self._ttl is not None:
             kept = {id(decision.lease) for decision in decisions}
             remaining = self._store.remaining([entry for entry in listing.entries if id(entry.lease) in kept])
-        return etcd_plan.plan(
+        steps = etcd_plan.plan(
             self._store.keys, listing.entries, decisions, self._want, ttl=self._ttl, remaining=remaining
         )
+        etcd_plan.check_harmless(self._config, steps)
+        return steps
 
     def _note(self, steps: Sequence[etcd_plan.Step], *, written: bool = False) -> None:
         for step in steps:

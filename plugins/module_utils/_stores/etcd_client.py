@@ -6,8 +6,8 @@
 
 Private to podnet.cni: may change in any release.
 
-Built on ``etcd3gw`` (1.0 or newer). It has neither failover nor authentication, and before 2.1 its timeout has no
-effect, so those three are here. etcd must be 3.4 or newer, where the gateway's path is ``/v3``.
+Built on C(etcd3gw) (1.0 or newer). It has neither failover nor authentication, and before 2.1 its timeout has no
+effect, so those three are here. etcd must be 3.4 or newer, where the gateway's path is C(/v3).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 from typing import Any, Iterator
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._host import tls
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
     StoreError,
@@ -31,7 +32,6 @@ API_PATH = "/v3/"
 # gRPC codes, https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 DEADLINE_EXCEEDED = 4
 PERMISSION_DENIED = 7
-OUT_OF_RANGE = 11
 UNAVAILABLE = 14
 UNAUTHENTICATED = 16
 _TOKEN_REFUSED = ("invalid auth token", "revision of auth store is old")
@@ -48,16 +48,20 @@ class EtcdAnswerError(StoreError):
 
 
 class _FailedError(Exception):
-    """One endpoint did not do it; ``sent`` when the request may have been carried out nevertheless."""
+    """One endpoint did not do it; C(sent) when the request may have been carried out nevertheless.
 
-    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False) -> None:
+    C(refusal) is why TLS failed, where that was it.
+    """
+
+    def __init__(self, reason: str, *, sent: bool, timed_out: bool = False, refusal: tls.Refusal | None = None) -> None:
         super().__init__(reason)
         self.sent = sent
         self.timed_out = timed_out
+        self.refusal = refusal
 
 
 class EtcdClient:
-    """A connection to the cluster that *options* describes. Connects when first asked."""
+    """A connection to the cluster that C(options) describes. Connects when first asked."""
 
     def __init__(self, options: EtcdOptions) -> None:
         self.options = options
@@ -66,19 +70,21 @@ class EtcdClient:
         self._token: str | None = None
 
     def call(self, path: str, body: dict[str, Any], *, write: bool = False) -> dict[str, Any]:
-        """POST *body* to *path* (like ``kv/range``) and return the answer.
+        """POST C(body) to C(path) (like C(kv/range)) and return the answer.
 
-        Endpoints are tried in turn, the one that answered last first. A *write* that may have been carried out is not
+        Endpoints are tried in turn, the one that answered last first. A C(write) that may have been carried out is not
         repeated: UnknownOutcomeError. No endpoint answers: UnreachableError, which lists each with its reason.
         """
         endpoints = self.options.endpoints
         failures: list[str] = []
+        refusals: list[tls.Refusal] = []
         for offset in range(len(endpoints)):
             index = (self._good + offset) % len(endpoints)
             try:
                 answer = self._call_one(endpoints[index], path, body)
             except _FailedError as error:
                 failures.append(f"{endpoints[index]}: {error}")
+                refusals += [error.refusal] if error.refusal else []
                 if write and error.sent:
                     self._good = (index + 1) % len(endpoints)
                     raise UnknownOutcomeError(
@@ -88,10 +94,13 @@ class EtcdClient:
                 continue
             self._good = index
             return answer
-        raise UnreachableError(f"etcd is unreachable: {'; '.join(failures)}. {_remedy(failures)}")
+        remedy = _tls_remedy(refusals[0]) if refusals else ""
+        if len(refusals) == len(endpoints):
+            raise UnreachableError(f"TLS to etcd failed: {'; '.join(failures)}. {remedy or _remedy(failures)}")
+        raise UnreachableError(f"etcd is unreachable: {'; '.join(failures)}. {remedy or _remedy(failures)}")
 
     def stream(self, path: str, body: dict[str, Any], idle: float) -> Iterator[dict[str, Any] | None]:
-        """POST *body* to the streaming *path* and yield each message; None at the end, *idle* seconds after the last.
+        """POST C(body) to the streaming C(path), yield each message; None at the end, C(idle) seconds after the last.
 
         The endpoint is the one that answered the last call, so do one first.
         """
@@ -149,7 +158,7 @@ class EtcdClient:
                 return ""
             raise
         except _FailedError as error:
-            raise _FailedError(str(error), sent=False) from error
+            raise _FailedError(str(error), sent=False, refusal=error.refusal) from error
 
     def _client(self, endpoint: Endpoint) -> Any:
         client = self._clients.get(endpoint)
@@ -181,13 +190,17 @@ class EtcdClient:
             if isinstance(cause, OSError):
                 timed_out = _timed_out(cause)
                 reason = f"no answer in {self.options.timeout:g} s" if timed_out else _reason(cause)
-                raise _FailedError(reason, sent=_was_sent(cause), timed_out=timed_out) from error
+                refusal = tls.refusal(cause)
+                reason = refusal.text if refusal else reason
+                raise _FailedError(reason, sent=_was_sent(cause), timed_out=timed_out, refusal=refusal) from error
             raise self._answer_error(endpoint, _detail(error)) from error
         except ValueError as error:
-            # Before OSError: what requests raises for an answer that is no JSON is both.
+            # Before OSError: what requests raises for an answer that is not JSON is both.
             raise StoreError(f"{endpoint} does not answer like an etcd; check etcd_endpoints") from error
         except OSError as error:
-            raise _FailedError(_reason(error), sent=_was_sent(error)) from error
+            refusal = tls.refusal(error)
+            reason = refusal.text if refusal else _reason(error)
+            raise _FailedError(reason, sent=_was_sent(error), refusal=refusal) from error
         if not isinstance(answer, dict):
             raise StoreError(f"{endpoint} does not answer like an etcd; check etcd_endpoints")
         return answer
@@ -258,21 +271,8 @@ def _detail(error: Any) -> str:
     return str(getattr(error, "detail_text", None) or " ".join(str(argument) for argument in error.args))
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield *error* and what it wraps, innermost last; requests and urllib3 nest in arguments and attributes."""
-    seen = set()
-    pending: list[Any] = [error]
-    while pending:
-        current = pending.pop(0)
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        pending.extend([*current.args, getattr(current, "reason", None), current.__cause__, current.__context__])
-
-
 def _named(error: BaseException, *names: str) -> bool:
-    return any(type(cause).__name__ in names for cause in _causes(error))
+    return any(type(cause).__name__ in names for cause in tls.causes(error))
 
 
 def _was_sent(error: BaseException) -> bool:
@@ -285,12 +285,33 @@ def _timed_out(error: BaseException) -> bool:
 
 def _reason(error: BaseException) -> str:
     innermost = str(error)
-    for cause in _causes(error):
+    for cause in tls.causes(error):
         if isinstance(cause, OSError) and (cause.strerror or getattr(cause, "verify_message", "")):
             innermost = str(getattr(cause, "verify_message", "") or cause.strerror)
         elif type(cause).__name__ == "RemoteDisconnected":
             innermost = str(cause)
     return innermost
+
+
+def _tls_remedy(refusal: tls.Refusal) -> str:
+    remedies = {
+        tls.STRICT: tls.STRICT_REMEDY,
+        tls.EXPIRED: "Renew the server's certificate, and check the clock here",
+        tls.NOT_YET_VALID: "Check the clocks here and on the server",
+        tls.OTHER_NAME: "Check that etcd_endpoints use a name or address that is in the server's certificate",
+        tls.OTHER_CA: "Check that etcd_cafile is the CA of the server's certificate",
+        tls.REFUSED_BY_SERVER: (
+            "This etcd wants a client certificate that its CA signed: check etcd_certfile and etcd_keyfile"
+        ),
+        tls.KEY_MISMATCH: "Name a certificate and its own key in etcd_certfile and etcd_keyfile",
+        tls.UNREADABLE: "Check that etcd_cafile, etcd_certfile and etcd_keyfile are PEM files of what they stand for",
+        tls.NO_TLS: "This etcd does not speak TLS: write http:// in etcd_endpoints",
+        tls.CLOSED: (
+            "Either this etcd does not speak TLS (write http:// in etcd_endpoints), or it wants a client certificate "
+            "that its CA signed (check etcd_certfile and etcd_keyfile)"
+        ),
+    }
+    return remedies.get(refusal.kind, "")
 
 
 def _remedy(failures: list[str]) -> str:

@@ -23,37 +23,37 @@ PAGE = 5000
 
 
 def encode(text: str) -> str:
-    """Return *text* as the gateway wants keys and values."""
+    """Return C(text) as the gateway wants keys and values."""
     return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode("ascii")
 
 
 def decode_key(text: str) -> str:
-    """Return the key in *text*; octets that are no UTF-8 become surrogates, so that the key can still be named."""
+    """Return the key in C(text); octets that are not UTF-8 become surrogates, so that the key can still be named."""
     return base64.b64decode(text).decode("utf-8", "surrogateescape")
 
 
 def decode_value(text: str) -> str:
-    """Return the value in *text*; octets that are no UTF-8 become U+FFFD, as Go's JSON decoder has it."""
+    """Return the value in C(text); octets that are not UTF-8 become U+FFFD, as Go's JSON decoder has it."""
     return base64.b64decode(text).decode("utf-8", "replace")
 
 
 def printable(key: str) -> str:
-    """Return *key* for people: surrogates as escapes."""
+    """Return C(key) for people: surrogates as escapes."""
     return key.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def number(message: dict[str, Any], name: str) -> int:
-    """Return the 64-bit member *name*, 0 when it was left out."""
+    """Return the 64-bit member C(name), 0 when it was left out."""
     return int(message.get(name, 0))
 
 
 def end_of_prefix(prefix: str) -> str:
-    """Return the first key behind all keys that start with *prefix*."""
+    """Return the first key behind all keys that start with C(prefix)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def range_request(key: str, end: str = "", *, revision: int = 0, limit: int = 0) -> dict[str, Any]:
-    """Read *key*, or all keys from *key* up to *end*."""
+    """Read C(key), or all keys from C(key) up to C(end)."""
     body: dict[str, Any] = {"key": encode(key)}
     if end:
         body["range_end"] = encode(end)
@@ -65,12 +65,12 @@ def range_request(key: str, end: str = "", *, revision: int = 0, limit: int = 0)
 
 
 def unchanged(key: str, version: int) -> dict[str, Any]:
-    """Compare: *key* was last changed by revision *version* (0: it does not exist)."""
+    """Compare: C(key) was last changed by revision C(version) (0: it does not exist)."""
     return {"key": encode(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(version)}
 
 
 def nothing_newer(key: str, end: str, revision: int) -> dict[str, Any]:
-    """Compare: no key from *key* up to *end* was changed after *revision*."""
+    """Compare: no key from C(key) up to C(end) was changed after C(revision)."""
     return {
         "key": encode(key),
         "range_end": encode(end),
@@ -81,7 +81,7 @@ def nothing_newer(key: str, end: str, revision: int) -> dict[str, Any]:
 
 
 def put(key: str, value: str, handle: int = 0) -> dict[str, Any]:
-    """Store *value* under *key* with the etcd lease *handle* (0: none)."""
+    """Store C(value) under C(key) with the etcd lease C(handle) (0: none)."""
     request: dict[str, Any] = {"key": encode(key), "value": encode(value)}
     if handle:
         request["lease"] = str(handle)
@@ -89,10 +89,10 @@ def put(key: str, value: str, handle: int = 0) -> dict[str, Any]:
 
 
 def delete(key: str) -> dict[str, Any]:
-    """Delete *key*."""
+    """Delete C(key)."""
     return {"request_delete_range": {"key": encode(key)}}
 
 
 def transaction(compare: Sequence[dict[str, Any]], success: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Do all of *success* when all of *compare* hold, else nothing."""
+    """Do all of C(success) when all of C(compare) hold, else nothing."""
     return {"compare": list(compare), "success": list(success)}

@@ -12,15 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import (
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import vtep
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import (
     Lease,
     decode,
     decode_key,
     encode_key,
     encode_value,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease_harm import harm
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     CREATED,
@@ -38,7 +41,7 @@ RENEW_MARGIN = 0.5
 
 @dataclass(frozen=True)
 class Step:
-    """One request's share of the work: put *value* under *key*, which stands at *version*, and delete *deletes*."""
+    """One request's share of the work: put C(value) under C(key), which stands at C(version), and delete C(deletes)."""
 
     key: str
     value: str
@@ -58,10 +61,10 @@ class Step:
 
 
 class Keys:
-    """The keys of one network: ``<prefix>/config`` and everything flanneld reads leases from.
+    """The keys of one network: C(<prefix>/config) and everything flanneld reads leases from.
 
-    flanneld lists ``<prefix>/subnets`` as a bare prefix (flannel v0.28.9 pkg/subnet/etcd/registry.go getSubnets), so
-    keys beside the ``subnets/`` directory count too.
+    flanneld lists C(<prefix>/subnets) as a bare prefix (flannel v0.28.9 pkg/subnet/etcd/registry.go getSubnets), so
+    keys beside the C(subnets/) directory count too.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -71,16 +74,16 @@ class Keys:
         self.directory = f"{self.first}/"
 
     def of(self, lease: Lease) -> str:
-        """Return the key of *lease*; raises InputError for one that flanneld could not read."""
+        """Return the key of C(lease); raises InputError for one that flanneld could not read."""
         return self.directory + encode_key(lease)
 
     def tail(self, key: str) -> str:
-        """Return what stands behind the directory in *key*, or behind ``subnets`` when it lies beside it."""
+        """Return what stands behind the directory in C(key), or behind C(subnets) when it lies beside it."""
         return key[len(self.directory if key.startswith(self.directory) else self.first) :]
 
 
 def read_entry(keys: Keys, pair: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
-    """Return (lease, blocked subnet, problem) for a key-value *pair* of the gateway; any of them may be None."""
+    """Return (lease, blocked subnet, problem) for a key-value C(pair) of the gateway; any of them may be None."""
     key = etcd_json.decode_key(pair["key"])
     value = etcd_json.decode_value(pair.get("value", ""))
     version, handle = int(pair.get("mod_revision", 0)), int(pair.get("lease", 0))
@@ -98,9 +101,22 @@ def read_entry(keys: Keys, pair: Mapping[str, Any]) -> tuple[Entry | None, Entry
 
 
 def check_round_trip(tail: str, value: str, lease: Lease) -> None:
-    """Raise InputError unless *tail* and *value* read back as *lease*."""
+    """Raise InputError unless C(tail) and C(value) read back as C(lease)."""
     if decode(tail, value) != replace(lease, ttl=None, name=""):
         raise InputError(f"lease {tail}: {value} would not be read back as it was meant; nothing was written")
+
+
+def check_harmless(config: NetworkConfig, steps: Iterable[Step]) -> None:
+    """Raise InputError for a lease to be written that the flannelds of this network read and cannot stand."""
+    for step in steps:
+        found = harm(config, step.key, step.value) if step.is_write else None
+        if found is not None:
+            granted = step.granted
+            raise InputError(
+                f"lease {granted.lease.subnet or granted.lease.ipv6_subnet} of {granted.decision.request.name} would "
+                f"stop every running flanneld: {found.reason}. Nothing was written; give the network another range "
+                "with flannel_network, or narrow it with SubnetMin and SubnetMax"
+            )
 
 
 def plan(
@@ -112,7 +128,7 @@ def plan(
     ttl: int | None,
     remaining: Mapping[int, int],
 ) -> list[Step]:
-    """Return one step for each decision, in order. *remaining* holds the seconds left of each known etcd lease.
+    """Return one step for each decision, in order. C(remaining) holds the seconds left of each known etcd lease.
 
     Raises ConflictError for a lease to be written whose VTEP MAC another host's lease has.
     """
@@ -149,7 +165,7 @@ def plan(
 
 
 def batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    """Yield *steps* in groups that fit into one transaction; those that free subnets come first."""
+    """Yield C(steps) in groups that fit into one transaction; those that free subnets come first."""
     batch: list[Step] = []
     room = etcd_json.MAX_BATCH_OPS
     for step in sorted(steps, key=lambda step: not step.deletes):
@@ -163,7 +179,7 @@ def batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
 
 
 def transaction(keys: Keys, batch: Sequence[Step], handle: int, revision: int, config_version: int) -> dict[str, Any]:
-    """Return the transaction that does *batch* if neither leases nor config changed since *revision*.
+    """Return the transaction that does C(batch) if neither leases nor config changed since C(revision).
 
     Comparing the whole range catches what per-key comparisons cannot: an overlapping subnet of another size, and a
     second subnet for the same public IP.
@@ -183,7 +199,7 @@ def transaction(keys: Keys, batch: Sequence[Step], handle: int, revision: int, c
 
 
 def is_fresh(ttl: int, left: int | None) -> bool:
-    """Whether a lease with *left* seconds of *ttl* needs no renewal yet."""
+    """Whether a lease with C(left) seconds of C(ttl) needs no renewal yet."""
     return left is not None and left >= ttl * RENEW_MARGIN
 
 
@@ -221,9 +237,7 @@ def _check_macs(entries: Sequence[Entry], steps: Sequence[Step]) -> None:
 
 
 def _mac(lease: Lease, member: str) -> str:
-    data = getattr(lease, member)
-    mac = data.get("VtepMAC") if isinstance(data, Mapping) else None
-    return mac.lower() if isinstance(mac, str) else ""
+    return vtep.published_mac(getattr(lease, member))
 
 
 def _public_ip(lease: Lease) -> Any:
@@ -257,7 +271,7 @@ def _unreadable_key(key: str) -> Problem:
     return Problem(
         "unreadable_key",
         etcd_json.printable(key),
-        f"{key!r} is no subnet key. Each time it is written or deleted, every running flanneld drops all its peers",
+        f"{key!r} is not a subnet key. Each time it is written or deleted, every running flanneld drops all its peers",
         "find out who writes it; stop the flannelds or plan their restart before you delete it with etcdctl del",
     )
 
@@ -266,7 +280,7 @@ def _unreadable_value(key: str, error: str) -> Problem:
     return Problem(
         "unreadable_value",
         etcd_json.printable(key),
-        f"{key!r} has a value that is no lease: {error}. Each time such a value is written, every running flanneld "
+        f"{key!r} has a value that is not a lease: {error}. Each time such a value is written, every running flanneld "
         f"drops all its peers. The subnet counts as taken",
         "put the node's lease back, or release it with flannel_lease, state absent; then restart the flannelds",
     )

@@ -13,9 +13,10 @@ whole leases are compared, so that a peer whose public IP or MAC changed meanwhi
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Protocol, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan, watching
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
     Entry,
@@ -27,34 +28,42 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import (
     EtcdAnswerError,
+    EtcdClient,
     is_token_error,
 )
 
-if TYPE_CHECKING:
-    from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+class Source(Protocol):
+    """What is asked of an etcd store."""
+
+    client: EtcdClient
+    keys: etcd_plan.Keys
+
+    def list_leases(self, *, ttl: bool = False) -> Listing:
+        """Return all leases at one revision; with C(ttl) also how long each of them still lives."""
+
+    def remaining(self, entries: Sequence[Entry]) -> dict[int, int]:
+        """Return the seconds left of every etcd lease that C(entries) have, by its ID."""
 
 
 class _Resync(Exception):
     """The revision to go on from is gone; list anew."""
 
 
-def watch(store: EtcdStore, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]) -> Iterator[Event]:
-    """Yield a snapshot, then every change of a lease until *stop* returns true.
+def watch(store: Source, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]) -> Iterator[Event]:
+    """Yield a snapshot, then every change of a lease until C(stop) returns true.
 
-    A renewal, which writes the same lease again, is no change. An outage is one ``problem`` event; afterwards the watch
-    goes on where it was. Raises StoreError when the store cannot be read at the start, or denies access.
+    A renewal, which writes the same lease again, is not a change. An outage is one C(problem) event; afterwards the
+    watch goes on where it was. Raises StoreError when the store cannot be read at the start, or denies access.
     """
     state = _Following(store)
     yield from state.begin()
-    pause = _FIRST_PAUSE
+    pause = watching.FIRST_PAUSE
     broken = False
     while not stop():
         try:
             yield from state.follow(stop, poll)
-            pause, broken = _FIRST_PAUSE, False
+            pause, broken = watching.FIRST_PAUSE, False
             continue
         except AccessError:
             raise
@@ -66,14 +75,14 @@ def watch(store: EtcdStore, stop: Callable[[], bool], poll: float, sleep: Callab
             if not broken:
                 yield Event("problem", state.revision, problem=_outage(error))
             broken = True
-        _sleep_until(pause, stop, sleep)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        watching.sleep_until(pause, stop, sleep)
+        pause = min(pause * 2, watching.LONGEST_PAUSE)
 
 
 class _Following:
     """The leases known so far and the revision up to which they are known."""
 
-    def __init__(self, store: EtcdStore) -> None:
+    def __init__(self, store: Source) -> None:
         self._store = store
         self._known: dict[str, Entry] = {}
         self.revision = 0
@@ -87,7 +96,7 @@ class _Following:
             yield Event("problem", listing.revision, problem=problem)
 
     def follow(self, stop: Callable[[], bool], poll: float) -> Iterator[Event]:
-        """Yield changes until the stream is idle for *poll* seconds."""
+        """Yield changes until the stream is idle for C(poll) seconds."""
         keys = self._store.keys
         request = etcd_json.range_request(keys.first, keys.end)
         request["start_revision"] = str(self.revision + 1)
@@ -109,14 +118,14 @@ class _Following:
             if "permission denied" in reason:
                 raise AccessError(f"etcd denies watching {self._store.keys.first}; grant the role read access to it")
             raise EtcdAnswerError(0, reason, f"etcd ended the watch: {reason}")
-        at = int(message.get("header", {}).get("revision", 0))
+        at = int(fields.at(message, "header", "revision") or 0)
         if message.get("created") and at and at < self.revision:
             # An etcd that lost its data starts counting anew and would stay silent until it caught up.
             raise _Resync
         changes = message.get("events", [])
         for change in changes:
             yield from self._apply(change)
-        # Only now: when reading a time to live fails in between, the same changes come again and are no news.
+        # Only now: when reading a time to live fails in between, the same changes come again and are skipped.
         revisions = [int(change["kv"].get("mod_revision", 0)) for change in changes]
         self.revision = max([self.revision, *revisions])
 
@@ -138,7 +147,7 @@ class _Following:
         entry = replace(entry, lease=replace(entry.lease, ttl=left))
         before = self._known.get(key)
         self._known[key] = entry
-        yield from _difference(before, entry, revision)
+        yield from watching.difference(before, entry, revision)
 
     def _resync(self) -> Iterator[Event]:
         before = self._known
@@ -148,7 +157,7 @@ class _Following:
             if key not in self._known:
                 yield Event("removed", listing.revision, lease=entry.lease)
         for key, entry in self._known.items():
-            yield from _difference(before.get(key), entry, listing.revision)
+            yield from watching.difference(before.get(key), entry, listing.revision)
         for problem in listing.problems:
             yield Event("problem", listing.revision, problem=problem)
 
@@ -157,20 +166,5 @@ class _Following:
         self.revision = listing.revision
 
 
-def _difference(before: Any, entry: Entry, revision: int) -> Iterator[Event]:
-    if before is None:
-        yield Event("added", revision, lease=entry.lease)
-    elif replace(before.lease, ttl=None) != replace(entry.lease, ttl=None):
-        yield Event("updated", revision, lease=entry.lease)
-
-
 def _outage(error: StoreError) -> Problem:
     return Problem("unreachable", "etcd", str(error), "the watch goes on by itself when etcd is back")
-
-
-def _sleep_until(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
-    slept = 0.0
-    while slept < seconds and not stop():
-        step: tuple[float, float] = (seconds - slept, 0.5)
-        sleep(min(step))
-        slept += min(step)

@@ -17,15 +17,19 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request, allocate
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._kube import errors, fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec as codec
-from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_options, kubernetes_watch
+from ansible_collections.podnet.cni.plugins.module_utils._stores import (
+    kubernetes_nodes,
+    kubernetes_options,
+    kubernetes_watch,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     CREATED,
     UNCHANGED,
@@ -44,6 +48,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     Want,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import Settings
+from ansible_collections.podnet.cni.plugins.module_utils._stores.nodes import Node
 
 NODES = "/api/v1/nodes"
 CONFIG_KEY = "net-conf.json"
@@ -52,17 +57,29 @@ FEW = 10
 """Up to so many Nodes are read one by one; beyond, the whole list costs less."""
 
 
+EXAMPLE = "created; the cluster chooses its subnet, and this one is an example"
+
+
 @dataclass(frozen=True)
 class _Step:
-    """One request's share of the work; ``node`` is None when it has to be created."""
+    """One request's share of the work; C(node) is None when it has to be created."""
 
     node: Mapping[str, Any] | None
     changes: Mapping[str, str]
     granted: Granted
 
 
+def _subnets_of(step: _Step) -> codec.Subnets:
+    return step.granted.decision.subnet, step.granted.decision.ipv6_subnet
+
+
 class KubernetesStore(LeaseStore):
-    """The leases on the Nodes of the cluster that *client* talks to."""
+    """The leases on the Nodes of the cluster that C(client) talks to.
+
+    The cluster hands out pod CIDRs by rules of its own; flannel's ranges mean nothing there.
+    """
+
+    allocates = False
 
     def __init__(self, client: KubeClient, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.client = client
@@ -70,6 +87,16 @@ class KubernetesStore(LeaseStore):
         self.keys = codec.annotation_keys(settings.annotation_prefix)
         self._config: NetworkConfig | None = None
         self._sleep = sleep
+
+    @property
+    def where(self) -> str:
+        """The cluster, for messages."""
+        return self.client.target.label
+
+    @property
+    def config_remedy(self) -> str:
+        """What to do when there is no network config."""
+        return "name the right kube_namespace and kube_config_map, or give network_config"
 
     @property
     def config_name(self) -> str:
@@ -81,25 +108,25 @@ class KubernetesStore(LeaseStore):
     def read_config(self) -> StoredConfig | None:
         """Return the network config; None when the ConfigMap, or net-conf.json in it, is missing."""
         if self.settings.network_config is not None:
-            config = _network_config.parse(self.settings.network_config, check_ranges=False)
+            config = network_config.parse(self.settings.network_config, check_ranges=False)
             self._config = config
-            return StoredConfig(_network_config.render(config), 0, config)
+            return StoredConfig(network_config.render(config), 0, config)
         path = f"/api/v1/namespaces/{self.settings.namespace}/configmaps/{self.settings.config_map}"
         try:
             found = _asked(lambda: self.client.get(path))
         except _MissingError:
             return None
-        text = (found.get("data") or {}).get(CONFIG_KEY)
+        text = fields.at(found, "data", CONFIG_KEY)
         if text is None:
             return None
         try:
-            self._config = _network_config.parse(text, check_ranges=False)
+            self._config = network_config.parse(text, check_ranges=False)
         except InputError as error:
             return StoredConfig(text, _version(found), None, str(error))
         return StoredConfig(text, _version(found), self._config)
 
     def require_config(self) -> StoredConfig:
-        """Return the network config; ConflictError says what to do when there is none that can be used."""
+        """Return the network config; ConflictError says what to do when there is no usable one."""
         stored = self.read_config()
         if stored is None:
             raise ConflictError(
@@ -137,12 +164,13 @@ class KubernetesStore(LeaseStore):
         try:
             lease = codec.decode(node, self.keys, self._config)
         except InputError as error:
-            problem = Problem(
-                "unreadable_node",
-                name,
-                f"{error}. No peer has a route to this node",
-                "restart flannel on the node, or correct the annotation that was written by hand",
-            )
+            remedy = "restart flannel on the node, or correct the annotation that was written by hand"
+            if isinstance(error, codec.NoPodCidr):
+                remedy = (
+                    "podCIDRs never change: give the controller manager a range of each family in --cluster-cidr, then "
+                    "delete the Node and let it register again; or disable the family in the network config"
+                )
+            problem = Problem("unreadable_node", name, f"{error}. No peer has a route to this node", remedy)
             return None, self._blocked(node), problem
         if lease is None:
             return None, self._blocked(node), None
@@ -159,9 +187,9 @@ class KubernetesStore(LeaseStore):
         seed: int | None = None,
         dry_run: bool = False,
     ) -> list[Granted]:
-        """Annotate the Node of every request and return what was done, in the order of *requests*.
+        """Annotate the Node of every request and return what was done, in the order of C(requests).
 
-        The subnets are the Node's pod CIDRs, so *choice* and *seed* mean nothing here. A pinned subnet must be the
+        The subnets are the Node's pod CIDRs, so C(choice) and C(seed) mean nothing here. A pinned subnet must be the
         Node's; it becomes the pod CIDR of a Node that is created.
         """
         if stored.config is None:
@@ -175,7 +203,7 @@ class KubernetesStore(LeaseStore):
         if any(step.node is None for step in steps):
             self._check_free(steps)
         if dry_run:
-            return [step.granted for step in steps]
+            return [step.granted for step in self._with_examples(stored.config, steps, want)]
         granted: list[Granted] = []
         for request, step in zip(requests, steps):
             try:
@@ -189,8 +217,32 @@ class KubernetesStore(LeaseStore):
                 ) from error
         return granted
 
+    def _with_examples(self, config: NetworkConfig, steps: Sequence[_Step], want: Want) -> Sequence[_Step]:
+        """The steps with a free subnet for each Node to be created without one, so that the plan goes on behind it.
+
+        What the cluster will really give it nobody can tell.
+        """
+        bare = [step for step in steps if step.node is None and _subnets_of(step) == (None, None)]
+        if not bare:
+            return steps
+        blocked = [self._blocked(node) for node in _asked(lambda: self.client.list(NODES)).items]
+        taken = [entry.lease for entry in blocked if entry is not None]
+        taken += [step.granted.lease for step in steps if _subnets_of(step) != (None, None)]
+        try:
+            # A cluster has no use for the ranges of its config, so they were not read.
+            ranged = network_config.parse(config.given)
+            decided = allocate(ranged, taken, [step.granted.decision.request for step in bare], choice="by_name")
+        except PodnetError:
+            # The cluster may have room where the network config shows none.
+            return steps
+        examples = {
+            decision.request.name: self._step(config, replace(decision, reason=EXAMPLE), None, want)
+            for decision in decided
+        }
+        return [examples.get(step.granted.decision.request.name, step) for step in steps]
+
     def release(self, match: Callable[[Lease], bool], *, dry_run: bool = False) -> list[Lease]:
-        """Delete the Nodes made for external hosts, take the annotations from all others, where *match* holds.
+        """Delete the Nodes made for external hosts, take the annotations from all others, where C(match) holds.
 
         flannelds that run keep a peer whose annotations vanish until they restart; only a deleted Node makes them
         forget it.
@@ -206,16 +258,16 @@ class KubernetesStore(LeaseStore):
                 self._remove(node)
         return gone
 
-    def renew(self, match: Callable[[Lease], bool], ttl: int) -> list[Lease]:
-        """Return nothing: these leases do not expire."""
-        return []
+    def matcher(self, nodes: Sequence[Node]) -> Callable[[Lease], bool]:
+        """Return the test for leases of C(nodes): by the Node's name, which is all that identifies it in a cluster."""
+        return kubernetes_nodes.matcher(nodes)
 
-    def reserve(self, match: Callable[[Lease], bool]) -> list[Lease]:
-        """Return nothing: these leases are permanent as they are."""
-        return []
+    def misfits(self, leases: Sequence[Lease], config: NetworkConfig) -> list[Problem]:
+        """Return a problem for each lease whose flanneld would not start, or whose backend is not the network's."""
+        return kubernetes_nodes.misfits(leases, config)
 
     def watch(self, stop: Callable[[], bool], *, poll: float = 2.0) -> Iterator[Event]:
-        """Yield a snapshot and then every change until *stop* says so; it is asked at least every *poll* seconds."""
+        """Yield a snapshot and then every change until C(stop) says so; it is asked at least every C(poll) seconds."""
         return kubernetes_watch.watch(self, stop, poll, self._sleep)
 
     def _blocked(self, node: Mapping[str, Any]) -> Entry | None:
@@ -437,7 +489,7 @@ def _check_shared_addresses(steps: Sequence[_Step]) -> None:
 
 
 def _version(item: Mapping[str, Any]) -> int:
-    return _number((item.get("metadata") or {}).get("resourceVersion", ""))
+    return _number(fields.at(item, "metadata", "resourceVersion") or "")
 
 
 def _number(text: Any) -> int:

@@ -12,18 +12,17 @@ pkg/subnet/kube/annotations.go and pkg/subnet/kube/kube.go (AcquireLease, nodeTo
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any, Mapping, Optional, Tuple
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any, Callable, Mapping, Optional, Tuple
 
-from ansible_collections.podnet.cni.plugins.module_utils import _go_json
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-
-DEFAULT_PREFIX = "flannel.alpha.coreos.com"
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import DEFAULT_PREFIX
 
 EXTERNAL = "podnet.cni/external-node"
 """Label and taint of the Node objects that stand for hosts outside the cluster; those we may delete."""
@@ -61,15 +60,19 @@ class Keys:
         )
 
 
+class NoPodCidr(InputError):
+    """A Node lacks the podCIDR of a family that the network has, which no restart of flannel can correct."""
+
+
 def annotation_keys(prefix: str = DEFAULT_PREFIX) -> Keys:
-    """Return the annotation names for flanneld's ``--kube-annotation-prefix``; InputError for one it refuses."""
+    """Return the annotation names for flanneld's C(--kube-annotation-prefix); InputError for one it refuses."""
     full = prefix if "/" in prefix else f"{prefix}/"
     if not full.endswith(("/", "-")):
         full += "-"
     # flanneld leaves the start open; the API server then refuses what it let pass, so it is closed here.
     if not _PREFIX.match(full):
         raise InputError(
-            f"kube_annotation_prefix {prefix!r} is no lower-case domain with an optional name behind one slash, "
+            f"kube_annotation_prefix {prefix!r} is not a lower-case domain with an optional name behind one slash, "
             f"like {DEFAULT_PREFIX} or example.org/edge"
         )
     return Keys(
@@ -91,16 +94,16 @@ def name_of(node: Mapping[str, Any]) -> str:
 
 def annotations_of(node: Mapping[str, Any]) -> Mapping[str, str]:
     """The Node's annotations; an empty mapping where it has none."""
-    return (node.get("metadata") or {}).get("annotations") or {}
+    return fields.mapping(node, "metadata", "annotations")
 
 
 def is_external(node: Mapping[str, Any]) -> bool:
     """Whether the Node object was made for a host outside the cluster."""
-    return EXTERNAL in ((node.get("metadata") or {}).get("labels") or {})
+    return EXTERNAL in fields.mapping(node, "metadata", "labels")
 
 
 def pod_cidrs(node: Mapping[str, Any]) -> Subnets:
-    """Return the Node's pod CIDR of each family; InputError for more than two, or for one that is none."""
+    """Return the Node's pod CIDR of each family; InputError for more than two, or for an invalid one."""
     spec = node.get("spec") or {}
     texts = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
     if len(texts) > 2:
@@ -109,9 +112,9 @@ def pod_cidrs(node: Mapping[str, Any]) -> Subnets:
     ipv6_subnet: IPv6Network | None = None
     for text in texts:
         try:
-            network = ip_network(text, strict=False)
+            network = addresses.parse_cidr(text)
         except ValueError as error:
-            raise InputError(f"node {name_of(node)}: podCIDR {text!r} is no subnet: {error}") from error
+            raise InputError(f"node {name_of(node)}: podCIDR {text!r} is not a subnet: {error}") from error
         if isinstance(network, IPv4Network):
             subnet = subnet or network
         else:
@@ -122,7 +125,7 @@ def pod_cidrs(node: Mapping[str, Any]) -> Subnets:
 def decode(node: Mapping[str, Any], keys: Keys, config: NetworkConfig | None = None) -> Lease | None:
     """Return the Node's lease, None for a Node that flanneld ignores.
 
-    *config* says which families the network has; without it every family counts that the Node is annotated for.
+    C(config) says which families the network has; without it every family counts that the Node is annotated for.
     Raises InputError where flanneld skips the Node, or could not reach it.
     """
     found = annotations_of(node)
@@ -140,8 +143,8 @@ def decode(node: Mapping[str, Any], keys: Keys, config: NetworkConfig | None = N
         name=name_of(node),
         subnet=_required(node, subnet, "IPv4") if want4 else None,
         ipv6_subnet=_required(node, ipv6_subnet, "IPv6") if want6 else None,
-        public_ip=_address(node, keys.public_ip, IPv4Address) if want4 else None,
-        public_ipv6=_address(node, keys.public_ipv6, IPv6Address) if want6 else None,
+        public_ip=_address(node, keys.public_ip, addresses.parse_ipv4) if want4 else None,
+        public_ipv6=_address(node, keys.public_ipv6, addresses.host_ipv6) if want6 else None,
         backend_type=found.get(keys.backend_type, ""),
         backend_data=_data(node, keys, keys.backend_data) if want4 else None,
         backend_v6_data=_data(node, keys, keys.backend_v6_data) if want6 else None,
@@ -149,16 +152,19 @@ def decode(node: Mapping[str, Any], keys: Keys, config: NetworkConfig | None = N
 
 
 def encode(lease: Lease, keys: Keys) -> dict[str, str]:
-    """Return the annotations that stand for *lease*, byte for byte as flanneld writes them."""
+    """Return the annotations that stand for C(lease), byte for byte as flanneld writes them."""
     backend = lease.backend_type
     result = {keys.managed: "true", keys.backend_type: backend}
     if backend != "vxlan" or lease.backend_data is not None:
-        result[keys.backend_data] = _go_json.dump(lease.backend_data)
+        result[keys.backend_data] = go_json.dump(lease.backend_data, f"lease of {lease.name}: backend_data")
         result[keys.public_ip] = str(lease.public_ip or IPv4Address(0))
     if _writes_ipv6(lease):
         if lease.public_ipv6 is None:
             raise InputError(f"lease of {lease.name} has IPv6 backend data but no public_ipv6; give both or none")
-        result[keys.backend_v6_data] = _go_json.dump(lease.backend_v6_data)
+        if lease.public_ipv6.ipv4_mapped is not None:
+            # Go reads it as an IPv4 address (net.ParseIP); no IPv6 link of a peer could use it.
+            raise InputError(f"lease of {lease.name}: public_ipv6 {lease.public_ipv6} is an IPv4 address")
+        result[keys.backend_v6_data] = go_json.dump(lease.backend_v6_data, f"lease of {lease.name}: backend_v6_data")
         result[keys.public_ipv6] = str(lease.public_ipv6)
     return result
 
@@ -166,19 +172,20 @@ def encode(lease: Lease, keys: Keys) -> dict[str, str]:
 def overwrites(node: Mapping[str, Any], keys: Keys) -> tuple[IPv4Address | None, IPv6Address | None]:
     """Return the public addresses that the operator has set on the Node in place of the detected ones."""
     found = annotations_of(node)
-    public_ip = _address(node, keys.public_ip_overwrite, IPv4Address) if found.get(keys.public_ip_overwrite) else None
-    public_ipv6 = (
-        _address(node, keys.public_ipv6_overwrite, IPv6Address) if found.get(keys.public_ipv6_overwrite) else None
-    )
+    public_ip = public_ipv6 = None
+    if found.get(keys.public_ip_overwrite):
+        public_ip = _address(node, keys.public_ip_overwrite, addresses.parse_ipv4)
+    if found.get(keys.public_ipv6_overwrite):
+        public_ipv6 = _address(node, keys.public_ipv6_overwrite, addresses.host_ipv6)
     return public_ip, public_ipv6
 
 
 def internal_addresses(node: Mapping[str, Any]) -> tuple[IPv4Address | None, IPv6Address | None]:
     """Return the Node's first InternalIP of each family, which the kubelet or the cloud has found."""
     first: dict[int, Any] = {}
-    for entry in (node.get("status") or {}).get("addresses") or []:
+    for entry in fields.sequence(node, "status", "addresses"):
         if entry.get("type") == "InternalIP":
-            address = ip_address(entry["address"])
+            address = addresses.parse_ip(entry["address"])
             first.setdefault(address.version, address)
     return first.get(4), first.get(6)
 
@@ -242,27 +249,26 @@ def _writes_ipv6(lease: Lease) -> bool:
 
 def _required(node: Mapping[str, Any], subnet: Any, family: str) -> Any:
     if subnet is None:
-        raise InputError(f"node {name_of(node)} has no {family} podCIDR")
+        raise NoPodCidr(f"node {name_of(node)} has no {family} podCIDR")
     return subnet
 
 
-def _address(node: Mapping[str, Any], key: str, kind: Any) -> Any:
+def _address(node: Mapping[str, Any], key: str, read: Callable[[object], Any]) -> Any:
     text = annotations_of(node).get(key)
     if text is None:
         raise InputError(f"node {name_of(node)} has no annotation {key}")
     try:
-        return kind(text)
+        return read(text)
     except ValueError as error:
-        raise InputError(f"node {name_of(node)}: {key} {text!r} is no {kind.__name__[:4]} address") from error
+        raise InputError(
+            f"node {name_of(node)}: {key} {text!r} is not an address that flanneld reads: {error}"
+        ) from error
 
 
 def _data(node: Mapping[str, Any], keys: Keys, key: str) -> Any:
     found = annotations_of(node)
     text = found.get(key, "")
-    try:
-        data = json.loads(text) if text else None
-    except ValueError as error:
-        raise InputError(f"node {name_of(node)}: {key} {text!r} is not JSON: {error}") from error
+    data = go_json.load(text, f"node {name_of(node)}: {key}") if text else None
     backend = found.get(keys.backend_type, "")
     if data is None and backend in _NEEDS_DATA:
         raise InputError(f"node {name_of(node)} has no {key}, which peers of the backend {backend} need")

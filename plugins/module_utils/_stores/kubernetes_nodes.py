@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import Callable, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes as _nodes
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Problem
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_codec import check_contained
 
 
 def matcher(nodes: Sequence[_nodes.Node]) -> Callable[[Lease], bool]:
-    """Return the test for leases of *nodes*: by the Node's name, which is all that identifies it in a cluster."""
+    """Return the test for leases of C(nodes): by the Node's name, which is all that identifies it in a cluster."""
     names = {node.request.name for node in nodes}
     return lambda lease: lease.name in names
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
-from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec
+from ansible_collections.podnet.cni.plugins.module_utils._kube import argument_spec
 
+DEFAULT_PREFIX = "flannel.alpha.coreos.com"
 DEFAULT_TIMEOUT = 30.0
 
 
@@ -26,24 +26,24 @@ DEFAULT_TIMEOUT = 30.0
 class Settings:
     """Where flannel keeps its things in this cluster.
 
-    ``network_config`` replaces the ConfigMap for clusters that have none (flannel embedded in k3s). ``create_nodes``
-    lets acquire() make Node objects for hosts outside the cluster; ``assign_timeout`` is how many seconds such a Node
+    C(network_config) replaces the ConfigMap for clusters that have none (flannel embedded in k3s). C(create_nodes)
+    lets acquire() make Node objects for hosts outside the cluster; C(assign_timeout) is how many seconds such a Node
     may wait for the cluster to give it a pod CIDR.
     """
 
     namespace: str = "kube-flannel"
     config_map: str = "kube-flannel-cfg"
-    annotation_prefix: str = kubernetes_codec.DEFAULT_PREFIX
+    annotation_prefix: str = DEFAULT_PREFIX
     network_config: Mapping[str, Any] | None = None
     create_nodes: bool = False
     assign_timeout: float = 30.0
 
 
 KUBERNETES_ARGUMENT_SPEC: Mapping[str, Mapping[str, Any]] = {
-    **auth.ARGUMENT_SPEC,
+    **argument_spec.ARGUMENT_SPEC,
     "kube_namespace": {"type": "str", "default": Settings.namespace},
     "kube_config_map": {"type": "str", "default": Settings.config_map},
-    "kube_annotation_prefix": {"type": "str", "default": kubernetes_codec.DEFAULT_PREFIX},
+    "kube_annotation_prefix": {"type": "str", "default": DEFAULT_PREFIX},
     "kube_timeout": {"type": "float", "default": DEFAULT_TIMEOUT},
     "network_config": {"type": "dict"},
 }

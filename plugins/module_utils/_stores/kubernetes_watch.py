@@ -14,50 +14,62 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Mapping, Protocol
 
 from ansible_collections.podnet.cni.plugins.module_utils._kube import errors
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient, WatchEvent
+from ansible_collections.podnet.cni.plugins.module_utils._stores import watching
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
     Entry,
     Event,
     Listing,
     Problem,
+    StoredConfig,
     UnreachableError,
 )
 
-if TYPE_CHECKING:
-    from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import KubernetesStore
-
 _NODES = "/api/v1/nodes"
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
 
 
-def watch(
-    store: KubernetesStore, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]
-) -> Iterator[Event]:
-    """Yield a snapshot, then every change of a lease until *stop* returns true.
+class Source(Protocol):
+    """What is asked of a store of leases on Nodes."""
 
-    Changes of a Node that leave its lease alone, such as heartbeats, are no change. An outage is one ``problem`` event,
-    and so is a Node that cannot be read, until that changes; afterwards the watch goes on where it was. The network
-    config is read at the start, as flanneld does it: it says which families a Node must be annotated for. Where it
-    cannot be used, a ``problem`` says so. Raises StoreError when the Nodes cannot be read at the start, or access is
+    client: KubeClient
+
+    @property
+    def config_name(self) -> str:
+        """What holds the network config, for messages."""
+
+    def read_config(self) -> StoredConfig | None:
+        """Return the network config, or None when there is none."""
+
+    def list_leases(self) -> Listing:
+        """Return the leases of all Nodes."""
+
+    def read_node(self, node: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
+        """Return (lease, blocked subnets, problem) of a Node; any of them may be None."""
+
+
+def watch(store: Source, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]) -> Iterator[Event]:
+    """Yield a snapshot, then every change of a lease until C(stop) returns true.
+
+    Changes of a Node that leave its lease alone, such as heartbeats, are not reported. An outage is one C(problem)
+    event, and so is a Node that cannot be read, until that changes; afterwards the watch goes on where it was. The
+    network config is read at the start, as flanneld does it: it says which families a Node must be annotated for. Where
+    it cannot be used, a C(problem) says so. Raises StoreError when the Nodes cannot be read at the start, or access is
     denied.
     """
     state = _Following(store)
     yield from state.begin()
-    pause, broken, anew = _FIRST_PAUSE, False, False
+    pause, broken, anew = watching.FIRST_PAUSE, False, False
     while not stop():
         try:
             if anew:
                 yield from state.resync()
                 anew = False
             for event in state.follow(stop, poll):
-                pause, broken = _FIRST_PAUSE, False
+                pause, broken = watching.FIRST_PAUSE, False
                 if event is not None:
                     yield event
             continue
@@ -72,14 +84,14 @@ def watch(
             if not broken:
                 yield Event("problem", state.revision, problem=_outage(error))
             broken = True
-        _sleep_until(pause, stop, sleep)
-        pause = min(pause * 2, _LONGEST_PAUSE)
+        watching.sleep_until(pause, stop, sleep)
+        pause = min(pause * 2, watching.LONGEST_PAUSE)
 
 
 class _Following:
     """The leases known so far and the version up to which they are known."""
 
-    def __init__(self, store: KubernetesStore) -> None:
+    def __init__(self, store: Source) -> None:
         self._store = store
         self._known: dict[str, Entry] = {}
         self._problems: dict[str, Problem] = {}
@@ -103,7 +115,7 @@ class _Following:
             if name not in self._known:
                 yield Event("removed", listing.revision, lease=entry.lease)
         for name, entry in self._known.items():
-            yield from _difference(before.get(name), entry, listing.revision)
+            yield from watching.difference(before.get(name), entry, listing.revision)
         for problem in listing.problems:
             if problems.get(problem.key) != problem:
                 yield Event("problem", listing.revision, problem=problem)
@@ -134,7 +146,7 @@ class _Following:
         )
 
     def follow(self, stop: Callable[[], bool], poll: float) -> Iterator[Event | None]:
-        """Yield changes until the server ends the watch; None for a sign of life that is no change."""
+        """Yield changes until the server ends the watch; None for a sign of life that is not a change."""
         pump = _Pump(self._store.client, str(self.revision))
         try:
             while not stop():
@@ -169,7 +181,7 @@ class _Following:
                 yield Event("removed", self.revision, lease=before.lease)
             return
         self._known[entry.key] = entry
-        yield from _difference(before, entry, self.revision)
+        yield from watching.difference(before, entry, self.revision)
 
 
 _IDLE = object()
@@ -222,21 +234,5 @@ class _Pump:
         return False
 
 
-def _difference(before: Entry | None, entry: Entry, revision: int) -> Iterator[Event]:
-    if before is None:
-        yield Event("added", revision, lease=entry.lease)
-    elif replace(before.lease, ttl=None) != replace(entry.lease, ttl=None):
-        yield Event("updated", revision, lease=entry.lease)
-
-
 def _outage(error: Exception) -> Problem:
     return Problem("unreachable", "kubernetes", str(error), "the watch goes on by itself when the API server is back")
-
-
-def _sleep_until(seconds: float, stop: Callable[[], bool], sleep: Callable[[float], None]) -> None:
-    end = time.monotonic() + seconds
-    while not stop():
-        left = end - time.monotonic()
-        if left <= 0:
-            return
-        sleep(min(left, 0.5))

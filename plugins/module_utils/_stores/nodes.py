@@ -12,18 +12,23 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _vtep
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, vtep
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 # Backends whose leases name no backend (flannel v0.28.9 pkg/backend/{alloc,udp,tencentvpc}).
 UNNAMED_BACKENDS = frozenset({"alloc", "udp", "tencent-vpc"})
 _WIREGUARD_KEY_LENGTH = 32
+_EXAMPLES = {
+    (4, False): "198.18.0.7",
+    (4, True): "10.244.7.0/24",
+    (6, False): "fd00:198:18::7",
+    (6, True): "fd00:10:244:7::/64",
+}
 _MAC_OPTIONS = ("vtep_mac", "vtep_mac_v6")
 _KEY_OPTIONS = ("wireguard_public_key", "wireguard_public_key_v6")
 
@@ -73,7 +78,7 @@ def check_backend(config: NetworkConfig, nodes: Sequence[Node]) -> None:
 
 
 def want(config: NetworkConfig, nodes: Sequence[Node]) -> Callable[[Decision, Lease | None], Lease]:
-    """Return the function that says what the lease of one of *nodes* shall be.
+    """Return the function that says what the lease of one of C(nodes) shall be.
 
     It takes what was decided and the lease the node has, if any. A VTEP MAC that was not given stays what it is in
     that lease; without one it is derived from the node's name.
@@ -99,7 +104,7 @@ def want(config: NetworkConfig, nodes: Sequence[Node]) -> Callable[[Decision, Le
 
 
 def matcher(nodes: Sequence[Node]) -> Callable[[Lease], bool]:
-    """Return the test for leases of *nodes*: by public IP, or by subnet for a node that gives no public IP."""
+    """Return the test for leases of C(nodes): by public IP, or by subnet for a node that gives no public IP."""
     addresses = set()
     subnets = set()
     for node in nodes:
@@ -123,7 +128,7 @@ def matcher(nodes: Sequence[Node]) -> Callable[[Lease], bool]:
 
 
 def with_names(leases: Sequence[Lease], nodes: Sequence[Node]) -> list[Lease]:
-    """Return *leases* with the node's name where *nodes* tell it."""
+    """Return C(leases) with the node's name where C(nodes) tell it."""
     names: dict[Any, str] = {}
     for node in nodes:
         request = node.request
@@ -156,17 +161,8 @@ def _backend_data(config: NetworkConfig, node: Node, existing: Lease | None) -> 
 
 
 def _vxlan_data(node: Node, family: int, vni: int, given: str, stored: Any) -> dict[str, Any]:
-    kept = stored.get("VtepMAC") if isinstance(stored, Mapping) else None
-    mac = given or (kept if _is_mac(kept) else "") or _vtep.derive_mac(node.request.name, vni, family)
+    mac = given or vtep.published_mac(stored) or vtep.derive_mac(node.request.name, vni, family)
     return {"VNI": vni, "VtepMAC": mac}
-
-
-def _is_mac(text: Any) -> bool:
-    try:
-        _vtep.parse_mac(text, "stored lease")
-    except InputError:
-        return False
-    return True
 
 
 def _parse_node(item: Mapping[str, Any], index: int) -> Node:
@@ -176,13 +172,13 @@ def _parse_node(item: Mapping[str, Any], index: int) -> Node:
         raise InputError(f"{where}: name is empty; give the node's inventory name")
     request = Request(
         name=name,
-        public_ip=_convert(item, "public_ip", IPv4Address, where),
-        public_ipv6=_convert(item, "public_ipv6", IPv6Address, where),
-        subnet=_convert(item, "subnet", IPv4Network, where),
-        ipv6_subnet=_convert(item, "ipv6_subnet", IPv6Network, where),
+        public_ip=_convert(item, "public_ip", addresses.parse_ip, where),
+        public_ipv6=_convert(item, "public_ipv6", addresses.parse_ip, where),
+        subnet=_convert(item, "subnet", addresses.parse_subnet, where),
+        ipv6_subnet=_convert(item, "ipv6_subnet", addresses.parse_subnet, where),
         # As subnet.env has it: the address of the node's bridge with the prefix length.
-        previous_subnet=_convert(item, "previous_subnet", IPv4Network, where, strict=False),
-        previous_ipv6_subnet=_convert(item, "previous_ipv6_subnet", IPv6Network, where, strict=False),
+        previous_subnet=_convert(item, "previous_subnet", addresses.parse_cidr, where),
+        previous_ipv6_subnet=_convert(item, "previous_ipv6_subnet", addresses.parse_cidr, where),
     )
     return Node(
         request,
@@ -194,27 +190,29 @@ def _parse_node(item: Mapping[str, Any], index: int) -> Node:
     )
 
 
-def _convert(item: Mapping[str, Any], option: str, kind: Any, where: str, *, strict: bool = True) -> Any:
+def _convert(item: Mapping[str, Any], option: str, read: Callable[[object], Any], where: str) -> Any:
     text = item.get(option)
     if not text:
         return None
-    is_network = kind in (IPv4Network, IPv6Network)
+    family = 6 if "ipv6" in option else 4
+    noun = "subnet in CIDR notation" if "subnet" in option else "address"
     try:
-        if is_network and "/" not in text:
-            raise ValueError("the prefix length is missing")
-        return kind(text, strict=strict) if is_network else kind(text)
+        value = read(text)
+        if value.version != family:
+            raise ValueError(f"it is of IPv{value.version}")
     except ValueError as error:
-        family = "IPv6" if kind in (IPv6Address, IPv6Network) else "IPv4"
-        noun = "subnet in CIDR notation" if is_network else "address"
-        raise InputError(f"{where}: {option} {text!r} is no {family} {noun}: {error}") from error
+        example = _EXAMPLES[family, "subnet" in option]
+        raise InputError(
+            f"{where}: {option} {text!r} is not an IPv{family} {noun}: {error}; write one like {example}"
+        ) from error
+    return value
 
 
 def _mac(item: Mapping[str, Any], option: str, where: str) -> str:
     text = item.get(option)
     if not text:
         return ""
-    octets = _vtep.parse_mac(text, f"{where}: {option}")
-    return ":".join(f"{octet:02x}" for octet in octets)
+    return vtep.mac_text(vtep.parse_mac(text, f"{where}: {option}"))
 
 
 def _wireguard_key(item: Mapping[str, Any], option: str, where: str) -> str:
@@ -227,7 +225,7 @@ def _wireguard_key(item: Mapping[str, Any], option: str, where: str) -> str:
         length = 0
     if length != _WIREGUARD_KEY_LENGTH:
         raise InputError(
-            f"{where}: {option} {text!r} is no public key: give {_WIREGUARD_KEY_LENGTH} octets in base64, as "
+            f"{where}: {option} {text!r} is not a public key: give {_WIREGUARD_KEY_LENGTH} octets in base64, as "
             f"`wg pubkey` prints them"
         )
     return str(text)

@@ -6,7 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-The options mirror flanneld's ``--etcd-*`` flags (flannel v0.28.9 main.go). plugins/doc_fragments/_etcd.py documents
+The options mirror flanneld's C(--etcd-*) flags (flannel v0.28.9 main.go). plugins/doc_fragments/_etcd.py documents
 them.
 """
 
@@ -39,7 +39,7 @@ ETCD_ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One etcd member: ``http`` or ``https``, host name or address (IPv6 without brackets), port."""
+    """One etcd member: C(http) or C(https), host name or address (IPv6 without brackets), port."""
 
     scheme: str
     host: str
@@ -52,7 +52,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class EtcdOptions:
-    """Checked options; ``prefix`` has no trailing slash."""
+    """Checked options; C(prefix) has no trailing slash."""
 
     endpoints: tuple[Endpoint, ...]
     prefix: str = DEFAULT_PREFIX
@@ -65,7 +65,7 @@ class EtcdOptions:
 
 
 def from_params(params: Mapping[str, Any]) -> EtcdOptions:
-    """Return the checked ``etcd_*`` members of *params*; raises InputError."""
+    """Return the checked C(etcd_*) members of C(params); raises InputError."""
     texts = params.get("etcd_endpoints")
     if not texts:
         raise InputError("etcd_endpoints is empty; name at least one etcd, like http://192.0.2.10:2379")
@@ -89,7 +89,7 @@ def from_params(params: Mapping[str, Any]) -> EtcdOptions:
 
 
 def parse_endpoint(text: str, what: str) -> Endpoint:
-    """Return the endpoint in the URL *text*; *what* names it in the error."""
+    """Return the endpoint in the URL C(text); C(what) names it in the error."""
     example = "write it like https://192.0.2.10:2379 or https://[2001:db8::10]:2379"
     if "://" not in text:
         raise InputError(f"{what}: {text!r} has no scheme; {example}")
@@ -97,7 +97,7 @@ def parse_endpoint(text: str, what: str) -> Endpoint:
         parts = urlsplit(text.strip())
         port = parts.port
     except ValueError as error:
-        raise InputError(f"{what}: {text!r} is no URL ({error}); {example}") from error
+        raise InputError(f"{what}: {text!r} is not a URL ({error}); {example}") from error
     if parts.username or parts.password:
         raise InputError(f"{what}: a user in the URL is not read; use etcd_username and etcd_password")
     if parts.scheme not in ("http", "https"):
@@ -126,7 +126,7 @@ def _file(params: Mapping[str, Any], name: str) -> str | None:
     if not path:
         return None
     if not os.path.isfile(path) or not os.access(path, os.R_OK):
-        raise InputError(f"{name} {path} is no file that can be read where this module runs; check path and owner")
+        raise InputError(f"{name} {path} is not a file that can be read where this module runs; check path and owner")
     return str(path)
 
 

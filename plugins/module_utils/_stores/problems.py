@@ -9,14 +9,15 @@ Private to podnet.cni: may change in any release. Pure: no input or output.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any, Iterator, Mapping, Sequence, Tuple
 
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import is_compatible
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Listing, Problem
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json, vtep
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import is_compatible
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease_harm import HANGS, STALLS, Harm, harm
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Entry, Listing, Problem
 from ansible_collections.podnet.cni.plugins.module_utils._stores.nodes import backend_type
 
 # A host that a lease should belong to: its addresses and, where known, its name.
@@ -24,7 +25,7 @@ Host = Tuple[Tuple[Any, ...], str]
 
 
 def parse_hosts(items: Sequence[Any] | None) -> list[Host] | None:
-    """Return the hosts of option ``hosts``: addresses, or mappings with public_ip, public_ipv6 and name.
+    """Return the hosts of option C(hosts): addresses, or mappings with public_ip, public_ipv6 and name.
 
     None stays None: nobody said which hosts exist.
     """
@@ -37,13 +38,14 @@ def find_problems(
     hosts: Sequence[Host] | None,
     expiring_within: int,
 ) -> list[Problem]:
-    """Return everything in *listing* that a person should look at, in a stable order.
+    """Return everything in C(listing) that a person should look at, in a stable order.
 
-    Without *config* leases are not compared with the network, without *hosts* no lease is an orphan. Leases with fewer
-    than *expiring_within* seconds left are expiring soon.
+    Without C(config) leases are not compared with the network, without C(hosts) no lease is an orphan. Leases with
+    fewer than C(expiring_within) seconds left are expiring soon.
     """
     leases = listing.leases
-    problems = list(listing.problems)
+    problems = [] if config is None else list(_harmful(listing, config))
+    problems.extend(listing.problems)
     problems.extend(_shared_addresses(leases))
     problems.extend(_overlaps(listing))
     problems.extend(_shared_macs(leases))
@@ -55,10 +57,30 @@ def find_problems(
     return problems
 
 
+def harmful(listing: Listing, config: NetworkConfig) -> list[tuple[Entry, Harm]]:
+    """Return the leases that hang or stall every running flanneld of this network, the worst first."""
+    found = [(entry, harm(config, entry.key, entry.value)) for entry in listing.entries]
+    return sorted(((entry, one) for entry, one in found if one is not None), key=lambda item: item[1].kind)
+
+
+def _harmful(listing: Listing, config: NetworkConfig) -> Iterator[Problem]:
+    effects = {
+        HANGS: "Every flanneld of the network handles no change any more, and none after a restart",
+        STALLS: "Every flanneld of the network stands still for a minute when this lease is written or read",
+    }
+    for entry, found in harmful(listing, config):
+        yield Problem(
+            found.kind,
+            entry.key,
+            f"lease {subnets(entry.lease)} of {owner(entry.lease)}: {found.reason}. {effects[found.kind]}",
+            "release it with flannel_lease, state absent, by its subnet, then restart the flannelds; see who writes it",
+        )
+
+
 def misfit(config: NetworkConfig, lease: Lease) -> str:
-    """Return why *lease* does not fit *config*, empty when it does."""
+    """Return why C(lease) does not fit C(config), empty when it does."""
     if not is_compatible(config, lease.subnet, lease.ipv6_subnet):
-        return f"its subnet {subnets(lease)} is none that the network hands out"
+        return f"its subnet {subnets(lease)} is not one that the network hands out"
     for subnet, length, bits in (
         (lease.subnet, config.subnet_len, 32),
         (lease.ipv6_subnet, config.ipv6_subnet_len, 128),
@@ -70,13 +92,14 @@ def misfit(config: NetworkConfig, lease: Lease) -> str:
         return f"its backend is {lease.backend_type or 'not named'}, but that of the network is {config.backend.type}"
     vni = config.backend.options.get("VNI")
     for data in (lease.backend_data, lease.backend_v6_data):
-        if vni is not None and isinstance(data, Mapping) and data.get("VNI", vni) != vni:
-            return f"its VNI is {data['VNI']}, but that of the network is {vni}"
+        published = go_json.member(data, "VNI")
+        if vni is not None and published is not None and published != vni:
+            return f"its VNI is {published}, but that of the network is {vni}"
     return ""
 
 
 def stranded(leases: Sequence[Lease], before: NetworkConfig | None, after: NetworkConfig) -> list[tuple[Lease, str]]:
-    """Return the leases that fit *before* and would not fit *after*, each with the reason."""
+    """Return the leases that fit C(before) and would not fit C(after), each with the reason."""
     found = []
     for lease in leases:
         reason = misfit(after, lease)
@@ -116,9 +139,9 @@ def _parse_host(item: Any, index: int) -> Host:
 
 def _address(text: Any, where: str) -> Any:
     try:
-        return ip_address(str(text))
+        return addresses.parse_ip(str(text))
     except ValueError as error:
-        raise InputError(f"{where}: {text!r} is no IP address: {error}") from error
+        raise InputError(f"{where}: {text!r} is not an IP address: {error}") from error
 
 
 def _shared_addresses(leases: Sequence[Lease]) -> Iterator[Problem]:
@@ -165,10 +188,9 @@ def _shared_macs(leases: Sequence[Lease]) -> Iterator[Problem]:
     for option in ("backend_data", "backend_v6_data"):
         groups: dict[str, list[Lease]] = {}
         for lease in leases:
-            data = getattr(lease, option)
-            mac = data.get("VtepMAC") if isinstance(data, Mapping) else None
-            if isinstance(mac, str) and mac:
-                groups.setdefault(mac.lower(), []).append(lease)
+            mac = vtep.published_mac(getattr(lease, option))
+            if mac:
+                groups.setdefault(mac, []).append(lease)
         for mac, group in groups.items():
             if len({lease.public_ip or lease.public_ipv6 for lease in group}) > 1:
                 yield Problem(

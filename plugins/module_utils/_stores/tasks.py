@@ -12,18 +12,18 @@ before the store is asked, everything wrong with the request before the store is
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import capacity, free_subnets
-from ansible_collections.podnet.cni.plugins.module_utils._backend_options import SECRET_OPTIONS
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import capacity, free_subnets
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.backend_options import SECRET_OPTIONS
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, to_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease_harm import HANGS, STALLS
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, to_dict
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_nodes as _kubernetes
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes as _nodes
 from ansible_collections.podnet.cni.plugins.module_utils._stores import options as _options
 from ansible_collections.podnet.cni.plugins.module_utils._stores import problems as _problems
@@ -32,18 +32,20 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     UNCHANGED,
     Granted,
     LeaseStore,
+    Listing,
     Problem,
     StoredConfig,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import EtcdClient
-from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import KubernetesStore, open_store
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import open_store
 
 _SHOWN = 20
+ANSWER_SECONDS = 0.5
 
 
 class StrandedError(ConflictError):
-    """A new network config does not fit leases that exist; ``leases`` holds them."""
+    """A new network config does not fit leases that exist; C(leases) holds them."""
 
     def __init__(self, message: str, leases: Sequence[Lease]) -> None:
         super().__init__(message)
@@ -52,21 +54,22 @@ class StrandedError(ConflictError):
 
 def option_secrets(params: Mapping[str, Any]) -> set[str]:
     """Return the secret texts inside the options of the lease modules, for their no_log values."""
-    return auth.secrets(params["kubeconfig"]) | set(_network_config.secret_texts(params["network_config"]))
+    return auth.secrets(params["kubeconfig"]) | set(network_config.secret_texts(params["network_config"]))
 
 
 def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
-    """Return the result of module flannel_lease; *warn* is told what the store holds that cannot be read."""
+    """Return the result of module flannel_lease; C(warn) is told what the store holds that cannot be read."""
     nodes = _nodes.parse_nodes(params["nodes"])
     ttl = _ttl(params["ttl"])
     store = _store(params)
     if params["state"] == "absent":
-        match = _kubernetes.matcher(nodes) if isinstance(store, KubernetesStore) else _nodes.matcher(nodes)
-        result = _release(store, nodes, match, check_mode=check_mode, diff=diff)
+        result = _release(store, nodes, store.matcher(nodes), check_mode=check_mode, diff=diff)
         _warn(store.problems, warn)
         return result
     stored = (_planned_config(params, store) if check_mode else None) or store.require_config()
     config = stored.usable()
+    if store.allocates and params["network_config"] is not None:
+        _check_config(store, config, network_config.parse(params["network_config"]))
     _nodes.check_backend(config, nodes)
     granted = store.acquire(
         stored,
@@ -77,8 +80,13 @@ def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode:
         seed=params["seed"],
         dry_run=check_mode,
     )
-    _warn(store.problems, warn)
     written = [one for one in granted if one.done != UNCHANGED]
+    listing = None
+    if store.allocates and written and not check_mode:
+        listing = _read_back(store, written)
+    elif params.get("others"):
+        listing = store.list_leases()
+    _warn(store.problems, warn)
     released = [gone for one in granted for gone in one.released]
     before = [one.before for one in written if one.before is not None] + released
     result = {
@@ -87,32 +95,89 @@ def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode:
         "actions": [line for one in granted for line in _actions(one)],
         "network_config": public_config(config),
     }
+    if params.get("others") and listing is not None:
+        result["others"] = [to_dict(one) for one in _others(listing.leases, granted)]
     # Thousands of leases in a result cost time, so it has only what is asked for.
     return {**result, "diff": _diff(before, [one.lease for one in written])} if diff else result
 
 
+def _check_config(store: LeaseStore, stored: NetworkConfig, given: NetworkConfig) -> None:
+    """Raise ConflictError, naming what differs, when the store holds another config than this play gave it."""
+    have, want = _meaning(stored), _meaning(given)
+    changed = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
+    if changed:
+        shown = public_config(stored)
+        values = ", ".join(f"{name} is {shown.get(name)!r}" for name in changed)
+        raise ConflictError(
+            f"{store.config_name}: the network config is not the one of this play ({values}): somebody else wrote "
+            "another meanwhile. Find out who, agree on one, and run again; no lease was written"
+        )
+
+
+def _read_back(store: LeaseStore, written: Sequence[Granted]) -> Listing:
+    """Return the leases as they are after the run.
+
+    Raises ConflictError for a lease that is not as it was written. A flanneld that lives answers a lease of its host
+    at once with its own (flannel v0.28.9 pkg/subnet/etcd/local_manager.go CompleteLease), so a lease that was taken
+    over from one is given a moment.
+    """
+    if any(one.before is not None for one in written):
+        time.sleep(ANSWER_SECONDS)
+    listing = store.list_leases(ttl=True)
+    found = {(entry.lease.subnet, entry.lease.ipv6_subnet): entry.lease for entry in listing.entries}
+    for one in written:
+        want, have = one.lease, found.get((one.lease.subnet, one.lease.ipv6_subnet))
+        if have is None:
+            what = "it is gone"
+        elif want.ttl is None and have.ttl is not None:
+            what = f"it ends in {have.ttl} s"
+        elif replace(have, ttl=None, name="") != replace(want, ttl=None, name=""):
+            what = f"it is that of {_problems.owner(have)} with {have.backend_type or 'no backend'} {have.backend_data}"
+        else:
+            continue
+        raise ConflictError(
+            f"lease {_problems.subnets(want)} of {want.name} was written, and read back {what}: somebody else answers "
+            f"it. Find the flanneld that has the public IP {want.public_ip or want.public_ipv6} (in another network "
+            "namespace, in a pod, on another host), stop and disable it, and run again"
+        )
+    return listing
+
+
+def _others(leases: Sequence[Lease], granted: Sequence[Granted]) -> list[Lease]:
+    """Return the leases that are nobody's of C(granted)."""
+    names = {one.lease.name for one in granted}
+    held = {address for one in granted for address in (one.lease.public_ip, one.lease.public_ipv6)} - {None}
+    subnets = {(one.lease.subnet, one.lease.ipv6_subnet) for one in granted}
+    return [
+        one
+        for one in leases
+        if not (one.name and one.name in names)
+        and (one.subnet, one.ipv6_subnet) not in subnets
+        and not {one.public_ip, one.public_ipv6} & held
+    ]
+
+
 def _planned_config(params: Mapping[str, Any], store: LeaseStore) -> StoredConfig | None:
     """Return the config that an earlier task of a check-mode run would have written to etcd, None without one."""
-    if params["network_config"] is None or not isinstance(store, EtcdStore):
+    if params["network_config"] is None or not store.allocates:
         return None
-    config = _network_config.parse(params["network_config"])
-    return StoredConfig(_network_config.render(config), 0, config)
+    config = network_config.parse(params["network_config"])
+    return StoredConfig(network_config.render(config), 0, config)
 
 
-def lease_info(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the result of module flannel_lease_info."""
+def lease_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the result of module flannel_lease_info; C(warn) is told what hangs or stalls a running flanneld."""
     hosts = _problems.parse_hosts(params["hosts"])
     store = _store(params)
     stored = store.read_config()
     config = stored.config if stored else None
     listing = store.list_leases(ttl=True)
     found = [] if config is not None else [_no_config(store, stored)]
-    in_cluster = isinstance(store, KubernetesStore)
-    # A cluster hands out pod CIDRs by rules of its own; flannel's ranges mean nothing there.
-    ranged = None if in_cluster else config
+    ranged = config if store.allocates else None
     found += _problems.find_problems(listing, ranged, hosts, params["expiring_within"])
-    if in_cluster and config is not None:
-        found += _kubernetes.misfits(listing.leases, config)
+    _warn([problem for problem in found if problem.kind in (HANGS, STALLS)], warn)
+    if config is not None:
+        found += store.misfits(listing.leases, config)
     return {
         "changed": False,
         "leases": [to_dict(one) for one in _named(listing.leases, hosts)],
@@ -124,12 +189,11 @@ def lease_info(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_store(params: Mapping[str, Any], warn: Callable[[str], None]) -> tuple[NetworkConfig, list[Lease], str]:
-    """Return (network config, all readable leases, where they are); *warn* is told what cannot be read."""
+    """Return (network config, all readable leases, where they are); C(warn) is told what cannot be read."""
     store = _store(params)
     listing = store.list_leases()
     _warn(listing.problems, warn)
-    where = store.client.target.label if isinstance(store, KubernetesStore) else store.client.options.prefix
-    return store.require_config().usable(), listing.leases, f"leases of {where}"
+    return store.require_config().usable(), listing.leases, f"leases of {store.where}"
 
 
 def _warn(problems: Iterable[Problem], warn: Callable[[str], None]) -> None:
@@ -140,10 +204,10 @@ def _warn(problems: Iterable[Problem], warn: Callable[[str], None]) -> None:
 def network(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool) -> dict[str, Any]:
     """Return the result of module flannel_network. Raises StrandedError when leases stand against it.
 
-    *warn* is told what flanneld accepts although it cannot work.
+    C(warn) is told what flanneld accepts although it cannot work.
     """
-    wanted = _network_config.parse(params["network_config"]) if params["state"] == "present" else None
-    for warning in _network_config.warnings(wanted) if wanted is not None else ():
+    wanted = network_config.parse(params["network_config"]) if params["state"] == "present" else None
+    for warning in network_config.warnings(wanted) if wanted is not None else ():
         warn(warning)
     store = _etcd(params)
     result: dict[str, Any] = {}
@@ -157,7 +221,7 @@ def network(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mod
 
 def public_config(config: NetworkConfig) -> dict[str, Any]:
     """Return the config by upstream's names with defaults filled in and without its secrets."""
-    result = _network_config.to_dict(config)
+    result = network_config.to_dict(config)
     result["Backend"] = {key: value for key, value in result["Backend"].items() if key not in SECRET_OPTIONS}
     return result
 
@@ -167,18 +231,24 @@ def _network_once(store: EtcdStore, wanted: NetworkConfig | None, *, force: bool
     before = store.read_config()
     same = _same(before, wanted)
     stranded = [] if same else _stranded(listing.leases, before, wanted)
+    # No flanneld of the new network could bear these, so force does not leave them behind.
+    harmful = [] if same or wanted is None else _problems.harmful(listing, wanted)
+    known = [one for one, _reason in stranded]
+    stranded += [(entry.lease, found.reason) for entry, found in harmful if entry.lease not in known]
     if stranded and not force:
         raise StrandedError(_stranded_message(stranded, deleting=wanted is None), [one for one, _reason in stranded])
+    doomed = [entry for entry, _found in harmful]
     if not same and not check_mode:
-        text = None if wanted is None else _network_config.render(wanted)
-        store.write_config(text, before, listing)
+        text = None if wanted is None else network_config.render(wanted)
+        store.write_config(text, before, listing, doomed)
     key = store.keys.config
     verb = "delete" if wanted is None else "replace" if before else "write"
     return {
         "changed": not same,
-        "actions": [] if same else [f"{verb} {key}"],
+        "actions": [] if same else [*(_release_line(entry.lease) for entry in doomed), f"{verb} {key}"],
         "network_config": None if wanted is None else public_config(wanted),
         "stranded": [to_dict(one) for one, _reason in stranded],
+        "released": [to_dict(entry.lease) for entry in doomed],
         "diff": {"before": _shown(before), "after": {} if wanted is None else public_config(wanted)},
     }
 
@@ -195,8 +265,8 @@ def _meaning(config: NetworkConfig) -> dict[str, Any]:
     The range of a disabled family is not: flannel v0.28.9 makes firewall rules for it all the same.
     """
     ranges = {name: config.given.get(name) for name in ("Network", "IPv6Network")}
-    found = {name: str(ip_network(text, strict=False)) if text else None for name, text in ranges.items()}
-    return {**_network_config.to_dict(config), **found}
+    found = {name: str(addresses.parse_cidr(text)) if text else None for name, text in ranges.items()}
+    return {**network_config.to_dict(config), **found}
 
 
 def _stranded(
@@ -270,18 +340,13 @@ def _named(leases: Sequence[Lease], hosts: Sequence[_problems.Host] | None) -> l
     return [replace(one, name=names.get(one.public_ip or one.public_ipv6) or one.name) for one in leases]
 
 
-def _no_config(store: EtcdStore | KubernetesStore, stored: StoredConfig | None) -> Problem:
+def _no_config(store: LeaseStore, stored: StoredConfig | None) -> Problem:
     reason = "is missing" if stored is None else f"cannot be used: {stored.error}"
-    if isinstance(store, KubernetesStore):
-        where = store.config_name
-        remedy = "name the right kube_namespace and kube_config_map, or give network_config"
-    else:
-        where = store.keys.config
-        remedy = "write it with podnet.cni.flannel_network, or name the right etcd_prefix"
-    return Problem("no_network_config", where, f"the network config {where} {reason}", remedy)
+    message = f"the network config {store.config_name} {reason}"
+    return Problem("no_network_config", store.config_name, message, store.config_remedy)
 
 
-def _store(params: Mapping[str, Any]) -> EtcdStore | KubernetesStore:
+def _store(params: Mapping[str, Any]) -> LeaseStore:
     return open_store(params) if params["store"] == "kubernetes" else _etcd(params)
 
 

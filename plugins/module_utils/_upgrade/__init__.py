@@ -4,9 +4,9 @@
 
 """The plan of an upgrade: what changes, on which nodes in which wave, what is kept, what cannot be taken back.
 
-``versions`` reads versions out of images, ``network`` compares network configs, ``waves`` divides the nodes, ``plan``
-puts it together, ``hosts`` does so for hosts that the role overlay programs, and ``text`` shows it; these are pure.
-``observe`` reads the cluster.
+C(versions) reads versions out of images, C(network) compares network configs, C(waves) divides the nodes, C(plan)
+puts it together, C(hosts) does so for hosts that the role overlay programs, and C(text) shows it; these are pure.
+C(observe) reads the cluster.
 
 Private to podnet.cni: may change in any release.
 """

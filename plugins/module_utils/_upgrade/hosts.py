@@ -12,8 +12,9 @@ from __future__ import annotations
 import json
 from typing import Any, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import waves
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade import network
 
 PLACE = "overlay"
@@ -34,20 +35,20 @@ def plan(
     C(before) is the network config as the store has it, None for none, C(after) the wanted one, None to keep it.
     C(serial) is what the play has for its batches, C(done) names hosts that an interrupted upgrade has done, C(files)
     what is kept of each host. Whether a host differs is found out on the host, so all that are not done are planned.
-    Raises InputError for a size of a batch that is none, and for a network config that is none.
+    Raises InputError for an invalid batch size and for an invalid network config.
     """
     old = _canonical(before)
     new = _canonical(after) if after is not None else old
     changes = network.differences(json.dumps(old), json.dumps(new))
-    waves: list[dict[str, Any]] = []
+    planned: list[dict[str, Any]] = []
     for batch in batches(hosts, serial):
         left = [name for name in batch if name not in set(done)]
         if left:
-            waves.append(
+            planned.append(
                 {
-                    "number": len(waves) + 1,
+                    "number": len(planned) + 1,
                     "daemonset": PLACE,
-                    "daemonset_wave": len(waves) + 1,
+                    "daemonset_wave": len(planned) + 1,
                     "os": "linux",
                     "kind": "batch",
                     "nodes": left,
@@ -57,7 +58,7 @@ def plan(
     return {
         "network": PLACE,
         "install_method": "the role overlay",
-        "action": "upgrade" if waves else "none",
+        "action": "upgrade" if planned else "none",
         "current": {},
         "target": {},
         "changes": [],
@@ -71,8 +72,8 @@ def plan(
                 "left_out": [],
             }
         ],
-        "waves": waves,
-        "nodes": sum(len(wave["nodes"]) for wave in waves),
+        "waves": planned,
+        "nodes": sum(len(wave["nodes"]) for wave in planned),
         "least_seconds": 0,
         "left_out": [],
         "backup": ["the network config, without its secrets", *(f"{name} of each host" for name in files)],
@@ -83,17 +84,23 @@ def plan(
     }
 
 
+def near(leases: Sequence[Mapping[str, Any]], node: str, sample: int) -> list[dict[str, str]]:
+    """Targets for a probe from C(node): the vxlan links of so many others, in the order of the leases.
+
+    Such a link has the first address of its node's subnet. Other backends have no link that answers.
+    """
+    firsts = [
+        str(lease["subnet"]).partition("/")[0]
+        for lease in leases
+        if lease["name"] != node and lease.get("backend_type") == "vxlan" and lease.get("subnet")
+    ]
+    return [{"name": address, "address": address} for address in firsts[:sample]]
+
+
 def batches(hosts: Sequence[str], serial: Any) -> list[list[str]]:
     """How Ansible divides the hosts of a play (ansible-core 2.19 executor/playbook_executor.py). Raises InputError."""
-    sizes = [_size(each, len(hosts)) for each in (serial if isinstance(serial, (list, tuple)) else [serial])]
-    left = list(hosts)
-    found: list[list[str]] = []
-    while left:
-        size = sizes[min(len(found), len(sizes) - 1)] if sizes else 0
-        count = size if size > 0 else len(left)
-        found.append(left[:count])
-        left = left[count:]
-    return found
+    sizes = serial if isinstance(serial, (list, tuple)) else [serial]
+    return waves.cut(hosts, [max(0, _size(each, len(hosts))) for each in sizes])
 
 
 def _size(value: Any, total: int) -> int:
@@ -104,17 +111,17 @@ def _size(value: Any, total: int) -> int:
         return int(text)
     except ValueError:
         raise InputError(
-            f"upgrade_serial has {value!r}, which is neither a number of hosts nor a percentage of them like 10%."
+            f"upgrade_overlay_serial has {value!r}, which is neither a number of hosts nor a percentage of them (10%)."
         ) from None
 
 
 def _canonical(config: Mapping[str, Any] | None) -> dict[str, Any]:
-    """All options, since a default that is written out is no change."""
+    """All options, since a default that is written out is not a change."""
     if not config:
         return {}
     try:
-        parsed = _network_config.parse(config)
+        parsed = network_config.parse(config)
     except InputError:
         # With leases in Kubernetes the ranges are those of the Nodes.
-        parsed = _network_config.parse(config, check_ranges=False)
-    return _network_config.to_dict(parsed)
+        parsed = network_config.parse(config, check_ranges=False)
+    return network_config.to_dict(parsed)

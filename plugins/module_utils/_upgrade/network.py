@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 from typing import Any, Iterator, Mapping
 
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import loose_config
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+
 SECRET_KEYS = ("PSK",)
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {"vxlan": {"VNI": 1, "Port": 8472}, "wireguard": {"ListenPort": 51820}}
 """What a Linux node takes for an option that is not there or 0 (flannel v0.28.9 pkg/backend)."""
 
 
 def differences(before: str, after: str) -> list[str]:
-    """Lines like C(Backend.VNI: 1 -> 4096). A text that is no JSON object differs as a whole."""
+    """Lines like C(Backend.VNI: 1 -> 4096). A text that is not a JSON object differs as a whole."""
     old, new = _parse(before), _parse(after)
     if old is None or new is None:
         return [] if before == after else ["(text)"]
@@ -24,17 +28,14 @@ def differences(before: str, after: str) -> list[str]:
 
 def backend(text: str) -> str:
     """The backend's type, empty when there is none."""
-    config = _parse(text) or {}
-    found = config.get("Backend")
-    return str(found.get("Type") or "") if isinstance(found, Mapping) else ""
+    return str(fields.at(_parse(text), "Backend", "Type") or "").lower()
 
 
 def identity(text: str) -> dict[str, Any]:
     """The options by which nodes tell packets of each other: all nodes need the same."""
-    found = (_parse(text) or {}).get("Backend")
-    options = found if isinstance(found, Mapping) else {}
+    options = fields.mapping(_parse(text), "Backend")
     given = {key: options[key] for key in ("VNI", "Port", "ListenPort", "ListenPortV6", "PSK") if options.get(key)}
-    return {**_DEFAULTS.get(str(options.get("Type")), {}), **given}
+    return {**_DEFAULTS.get(backend(text), {}), **given}
 
 
 def not_reversible(before: str, after: str) -> str:
@@ -54,7 +55,7 @@ def not_reversible(before: str, after: str) -> str:
 
 
 def features(text: str) -> dict[str, Any]:
-    """What a network config says of what the version matrix judges by; empty for a text that is no network config."""
+    """What a network config says of what the version matrix judges by; empty for an invalid one."""
     config = _parse(text)
     if not config:
         return {}
@@ -67,10 +68,9 @@ def features(text: str) -> dict[str, Any]:
 
 def _parse(text: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(text or "{}")
-    except ValueError:
+        return loose_config.members(text or "{}")
+    except InputError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields, pods
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates
 from ansible_collections.podnet.cni.plugins.module_utils._rollout.cluster import Daemons
@@ -24,7 +25,7 @@ def observe(client: KubeClient, rollouts: Sequence[Mapping[str, Any]]) -> dict[s
         "nodes": {
             str(item["metadata"]["name"]): {
                 "labels": item["metadata"].get("labels") or {},
-                "ready": gates.condition(item, "Ready").get("status") == "True",
+                "ready": not pods.node_problem(item),
             }
             for item in client.list("/api/v1/nodes").items
         },
@@ -43,7 +44,7 @@ def _daemonset(client: KubeClient, rollout: Mapping[str, Any]) -> dict[str, Any]
     after, _restart = daemons.try_template(params, live, differs)
     revisions = daemons.revisions(live)
     newest = revisions[0]["metadata"]["labels"].get(gates.HASH, "") if revisions else ""
-    pods = daemons.pods(live)
+    running = daemons.pods(live)
     place = f"{rollout['namespace']}/{rollout['name']}"
     return {
         "place": place,
@@ -52,9 +53,9 @@ def _daemonset(client: KubeClient, rollout: Mapping[str, Any]) -> dict[str, Any]
         "after": after["spec"]["template"],
         "config": config,
         "config_after": rollout["config_data"],
-        "running": sorted(pods),
+        "running": sorted(running),
         "outdated": sorted(
-            name for name, pod in pods.items() if (pod["metadata"].get("labels") or {}).get(gates.HASH) != newest
+            name for name, pod in running.items() if fields.at(pod["metadata"], "labels", gates.HASH) != newest
         ),
         "kept": [
             f"DaemonSet {place}",

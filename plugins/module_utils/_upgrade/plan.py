@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade import network, versions
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.waves import Choice, divide, selects
 from ansible_collections.podnet.cni.plugins.module_utils._versions import question
@@ -39,6 +40,10 @@ def plan(wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, An
     support = question.support(after, _features(wanted, observed, "config_after"))
     # What the releases that run need is there already.
     met = {each.id for each in question.support(before, _features(wanted, observed, "config")).needs}
+    if _probed(observed["daemonsets"], "before") & _probed(observed["daemonsets"], "after"):
+        # Its pods hold the port of the probes already.
+        met.add("port-8081")
+        changes = [{**each, "action": "", "impact": "none"} if each["id"] == "probes" else each for each in changes]
     waves: list[dict[str, Any]] = []
     for item in items:
         for number, (kind, names) in enumerate(item.pop("waves"), 1):
@@ -66,7 +71,7 @@ def plan(wanted: Mapping[str, Any], observed: Mapping[str, Any]) -> dict[str, An
         "left_out": sorted(name for item in items for name in item["left_out"]),
         "backup": _backup(observed["daemonsets"], wanted["node_files"]) if waves else [],
         "not_reversible": _not_reversible(observed["daemonsets"], changes) if waves else [],
-        "problems": [_statement(each) for each in support.problems],
+        "problems": [*(_statement(each) for each in support.problems), *([] if waves else _without_pods(items))],
         "needs": [_statement(each) for each in support.needs if each.id not in met],
         "warnings": list(dict.fromkeys([*unknown, *support.unknown])),
     }
@@ -86,12 +91,12 @@ def _features(wanted: Mapping[str, Any], observed: Mapping[str, Any], which: str
 def _check_canaries(choice: Choice, observed: Mapping[str, Any]) -> None:
     """Each canary has to be a canary of some DaemonSet; another one may not know it."""
     nodes = observed["nodes"]
-    ready = {name for item in observed["daemonsets"] for name in item["running"] if nodes.get(name, {}).get("ready")}
+    ready = {name for item in observed["daemonsets"] for name in item["running"] if fields.at(nodes, name, "ready")}
     lost = sorted(set(choice.canary_nodes) - ready)
     if lost:
         raise InputError(f"canary_nodes: {lost[0]} runs no pod of the network or is not ready. Name a node that does.")
     if choice.canary_selector and not selects({name: nodes[name]["labels"] for name in ready}, choice.canary_selector):
-        raise InputError("canary_selector selects no node that runs a pod of the network. Mend it or leave it out.")
+        raise InputError("canary_selector selects no node that runs a pod of the network. Correct it or leave it out.")
 
 
 def _daemonset(item: Mapping[str, Any], nodes: Mapping[str, Any], choice: Choice) -> dict[str, Any]:
@@ -122,6 +127,31 @@ def _daemonset(item: Mapping[str, Any], nodes: Mapping[str, Any], choice: Choice
         "left_out": sorted(name for name in item["running"] if name not in running) if differs else [],
         "waves": divide(running, here) if differs else [],
     }
+
+
+def _probed(items: Sequence[Mapping[str, Any]], which: str) -> set[str]:
+    """The ports at which the pods answer probes."""
+    found = set()
+    for item in items:
+        for container in fields.sequence(item[which], "spec", "containers"):
+            for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
+                port = fields.at(container, probe, "httpGet", "port")
+                found.update([str(port)] if port else [])
+    return found
+
+
+def _without_pods(items: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """A problem for each DaemonSet that changes and has no pod on any node: nothing could show that it works."""
+    return [
+        {
+            "id": "no-pods",
+            "source": "",
+            "text": f"No node has a pod of {item['place']} that could be replaced, and it changes.",
+            "remedy": "See why it has none (kubectl describe daemonset), or apply it with the role of the network.",
+        }
+        for item in items
+        if item["template_changes"] or item["config_changes"]
+    ]
 
 
 def _merged(items: Sequence[Mapping[str, Any]], which: str) -> dict[str, str]:

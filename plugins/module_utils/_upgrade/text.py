@@ -13,9 +13,11 @@ _NAMED = 6
 
 
 def lines(plan: Mapping[str, Any]) -> list[str]:
-    """The lines of a plan. Raises KeyError and TypeError for what is no plan."""
+    """The lines of a plan. Raises KeyError and TypeError for a value that is not a plan."""
     found = [f"Upgrade of {plan['network']} (installed by {plan['install_method']})"]
     found += _section("Versions", [_version(product, plan) for product in sorted(plan["target"])])
+    if plan["action"] == "none" and plan["problems"]:
+        return found + _section("Problems", [f"{each['text']} {each['remedy']}".strip() for each in plan["problems"]])
     if plan["action"] == "none":
         return [*found, "", "Nothing to do: every node runs what is wanted."]
     found += _section("Images", [_image(item, each) for item in plan["daemonsets"] for each in item["images"]])
@@ -29,7 +31,7 @@ def lines(plan: Mapping[str, Any]) -> list[str]:
     if plan["least_seconds"]:
         title += f", at least {plan['least_seconds']} s of waiting for them to stay well"
     found += _section(title, [_wave(wave) for wave in plan["waves"]])
-    found += _section("Left out, because they are not ready", _names(plan["left_out"], None))
+    found += _section("Left out, because they are not ready", _names(plan["left_out"], _NAMED))
     found += _section("Kept in the backup", plan["backup"])
     found += _section("What a rollback does not bring back", plan["not_reversible"])
     return found + _section("Not known", plan["warnings"])

@@ -23,7 +23,7 @@ _TAG = re.compile(r"v?([0-9]+\.[0-9]+\.[0-9]+(?:-flannel[0-9]+)?)(?:[-+].*)?")
 
 
 def product_of(image: str) -> tuple[str, str] | None:
-    """Product and version of an image, None for one that is not of the pod network or whose tag is no version."""
+    """Product and version of an image, None for one that is not of the pod network or whose tag is not a version."""
     name = image.partition("@")[0]
     repository, _colon, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "")
     matched = _TAG.fullmatch(tag)

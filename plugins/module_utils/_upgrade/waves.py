@@ -31,8 +31,7 @@ def is_control_plane(labels: Mapping[str, str]) -> bool:
 
 def selects(nodes: Mapping[str, Mapping[str, str]], selector: str) -> bool:
     """Whether a label selector selects one of the nodes. Raises InputError."""
-    terms = waves.parse_selector(selector or "")
-    return any(waves.selected(labels, terms) for labels in nodes.values())
+    return bool(waves.selected(nodes, waves.canary_selector(selector)))
 
 
 def divide(nodes: Mapping[str, Mapping[str, str]], choice: Choice) -> list[tuple[str, list[str]]]:
@@ -40,7 +39,7 @@ def divide(nodes: Mapping[str, Mapping[str, str]], choice: Choice) -> list[tuple
 
     The canaries come first: those that are named, or else one worker. Then one node of the control plane, which has
     another kernel, other pods and other firewall rules; then batches. Raises InputError for a canary that cannot be
-    updated, a selector that selects none, and a size that is none.
+    updated, a selector that selects none, and an invalid size.
     """
     sizes = [waves.parse_batch(each) for each in choice.batch]
     if not sizes:
@@ -52,18 +51,11 @@ def divide(nodes: Mapping[str, Mapping[str, str]], choice: Choice) -> list[tuple
     if not canaries and not choice.canary_selector:
         workers = [name for name in ordered if not is_control_plane(nodes[name])]
         canaries = (workers or ordered)[:1]
-    terms = waves.parse_selector(choice.canary_selector or "")
-    first = waves.divide(nodes, canaries, terms, sizes)[0]
+    first = waves.divide(nodes, canaries, waves.canary_selector(choice.canary_selector), sizes)[0]
     found = [("canary", first)]
     left = [name for name in ordered if name not in set(first)]
     control = next((name for name in left if is_control_plane(nodes[name])), None)
     if control is not None and not any(is_control_plane(nodes[name]) for name in first):
         found.append(("control-plane", [control]))
         left.remove(control)
-    number = 0
-    while left:
-        size, percent = sizes[min(number, len(sizes) - 1)]
-        count = -(-size * len(nodes) // 100) if percent else size
-        found.append(("batch", left[:count]))
-        left, number = left[count:], number + 1
-    return found
+    return found + [("batch", names) for names in waves.cut(left, waves.counts(sizes, len(nodes)))]

@@ -6,7 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-The data are literals, a file for each product: ``flannel``, ``cni``, ``calico``, ``kube_network_policies`` and
-``kubernetes``; ``rules`` holds what a combination needs or cannot do. ``matrix`` puts them together. ``question``
+The data are literals, a file for each product: C(flannel), C(cni), C(calico), C(kube_network_policies) and
+C(kubernetes); C(rules) holds what a combination needs or cannot do. C(matrix) puts them together. C(question)
 holds the pure functions that answer from them.
 """

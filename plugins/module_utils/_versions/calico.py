@@ -16,7 +16,7 @@ SOURCE = "https://github.com/projectcalico/calico/blob/v{version}/manifests/cana
 BRANCH_SOURCE = "https://github.com/projectcalico/calico/blob/release-v{minor}/manifests/canal.yaml"
 
 FIELDS = ("version", "released", "kubernetes", "cni_version")
-"""``kubernetes``: the release that it is built and tested with. ``cni_version``: of the CNI configuration in Canal."""
+"""C(kubernetes): the release that it is built and tested with. C(cni_version): of the CNI configuration in Canal."""
 
 RELEASES = (
     ("3.26.0", "2023-05-27", "1.24", "0.3.1"),
@@ -118,7 +118,7 @@ FEATURES = (
     ("felix_nftables", "3.29.0", "", True, "felix/config/config_params.go"),
     ("ebpf_init_container", "3.31.0", "", True, "manifests/canal.yaml"),
 )
-"""``crds_*`` are those that come or go between releases; ``crd_count`` is the number of all."""
+"""C(crds_*) are those that come or go between releases; C(crd_count) is the number of all."""
 
 CHANGES = (
     {

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 FLANNEL_PLUGIN_SOURCE = "https://github.com/flannel-io/cni-plugin/blob/v{version}/go.mod"
 FLANNEL_PLUGIN_FIELDS = ("version", "released", "cni_plugins")
-"""``cni_plugins``: the reference plugins that it is built with."""
+"""C(cni_plugins): the reference plugins that it is built with."""
 
 FLANNEL_PLUGIN_RELEASES = (
     ("1.0.0", "2021-10-26", "1.0.0"),
@@ -75,7 +75,7 @@ FLANNEL_PLUGIN_CHANGES = (
 
 PLUGINS_SOURCE = "https://github.com/containernetworking/plugins/blob/v{version}/go.mod"
 PLUGINS_FIELDS = ("version", "released", "cni_library")
-"""``cni_library``: release of github.com/containernetworking/cni."""
+"""C(cni_library): release of github.com/containernetworking/cni."""
 
 PLUGINS_RELEASES = (
     ("0.8.7", "2020-08-26", "0.8.0"),

@@ -15,8 +15,8 @@ from __future__ import annotations
 SOURCE = "https://github.com/flannel-io/flannel/blob/v{version}/Documentation/kube-flannel.yml"
 
 FIELDS = ("version", "released", "flannel_cni_plugin", "client_go", "chart_sidecar", "manifest_names")
-"""``flannel_cni_plugin``: tag that the release's manifest uses. ``chart_sidecar``: release of kube-network-policies in
-the Helm chart. ``manifest_names``: the flannel image in the manifest of the repository at this tag, which can be older;
+"""C(flannel_cni_plugin): tag that the release's manifest uses. C(chart_sidecar): release of kube-network-policies in
+the Helm chart. C(manifest_names): the flannel image in the manifest of the repository at this tag, which can be older;
 the release's own download names the right one."""
 
 RELEASES = (

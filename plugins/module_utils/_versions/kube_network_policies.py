@@ -15,7 +15,7 @@ from __future__ import annotations
 SOURCE = "https://github.com/kubernetes-sigs/kube-network-policies/blob/v{version}/install.yaml"
 
 FIELDS = ("version", "released", "client_go", "manifest_names")
-"""``manifest_names``: the image in the release's own install.yaml, which lags behind its tag since v0.5.1."""
+"""C(manifest_names): the image in the release's own install.yaml, which lags behind its tag since v0.5.1."""
 
 RELEASES = (
     ("0.1.0", "2024-04-20", "0.30.0", "0.1.0"),

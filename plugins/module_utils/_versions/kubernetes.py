@@ -30,6 +30,7 @@ RELEASES = (
     ("1.34",),
     ("1.35",),
     ("1.36",),
+    ("1.37",),
 )
 """A row holds for every patch release."""
 
@@ -68,6 +69,7 @@ flag that it does not know."""
 _GUIDE = "https://kubernetes.io/docs/reference/using-api/deprecation-guide/"
 _GATES = "https://kubernetes.io/docs/reference/command-line-tools-reference/feature-gates/"
 _CGROUP = "https://github.com/kubernetes/enhancements/issues/5573"
+_RUNTIME_CONFIG = "https://github.com/kubernetes/kubernetes/pull/139121"
 
 FEATURES = (
     ("pod_security_policy", "1.20", "1.25", True, _GUIDE),
@@ -102,7 +104,6 @@ FEATURES = (
     ("control_plane_label", "1.20", "", True, "https://github.com/kubernetes/enhancements/issues/2067"),
     ("fails_on_cgroup_v1", "1.35", "", True, _CGROUP),
     ("needs_cri_v1", "1.26", "", True, "https://github.com/kubernetes/kubernetes/pull/110618"),
-    ("needs_containerd_2", "1.36", "", True, "https://github.com/kubernetes/kubernetes/pull/133774"),
 )
 
 CHANGES = (
@@ -203,11 +204,19 @@ CHANGES = (
         "source": "https://github.com/kubernetes/enhancements/issues/5495",
     },
     {
-        "version": "1.36",
+        "version": "1.37",
         "id": "containerd-2",
-        "text": "containerd 1.x is not supported any more; the kubelet takes the cgroup driver from the runtime.",
-        "action": "Run containerd 2.0 or newer, or CRI-O 1.28 or newer.",
-        "impact": "manual",
-        "source": "https://github.com/kubernetes/kubernetes/pull/133774",
+        "text": "The last kubelet that starts with a runtime without the call RuntimeConfig, like containerd 1.x.",
+        "action": "Move to containerd 2.0 or newer, or CRI-O 1.28 or newer, before 1.38.",
+        "impact": "none",
+        "source": _RUNTIME_CONFIG,
+    },
+    {
+        "version": "1.37",
+        "id": "ipvs-gate",
+        "text": "kube-proxy's ipvs mode has a feature gate, KubeProxyIPVS, by which it is going to be switched off.",
+        "action": "Move to nftables, or to iptables on old kernels.",
+        "impact": "none",
+        "source": "https://github.com/kubernetes/kubernetes/pull/139397",
     },
 )

@@ -95,7 +95,7 @@ def support(versions: Mapping[str, Any], features: Mapping[str, Any] | None = No
     dual_stack, iptables (bool: whether nodes have it), kube_proxy_mode, cgroup_version (1 or 2), containerd (version),
     cni_version (of a conflist); what is not given is not judged, and other keys are of no account.
 
-    Raises InputError for an unknown product, for what is no version, and for a feature that should be a number.
+    Raises InputError for an unknown product, an invalid version, and a feature that should be a number.
     """
     known: dict[str, str] = {}
     unknown = []
@@ -187,7 +187,7 @@ def source_of(product: str, version: str) -> str:
 
 
 def resolve(product: str, version: Any) -> str:
-    """The version of the row that holds for a version. Raises UnknownVersion, and InputError for what is no version."""
+    """The version of the row that holds for a version. Raises UnknownVersion, and InputError for an invalid one."""
     rows = [row[0] for row in TABLES[_product(product)].rows]
     numbers = _numbers(product, version)
     wanted = key(version)
@@ -212,7 +212,7 @@ def not_newer(product: str, version: str) -> str | None:
 
 
 def key(version: str) -> tuple[int, int, int, int]:
-    """Numbers by which versions sort. Raises InputError for what is no version."""
+    """Numbers by which versions sort. Raises InputError for a value that is not a version."""
     major, minor, patch, build = _numbers("version", version)
     return major, minor, patch or 0, build or 0
 
@@ -226,7 +226,7 @@ def _numbers(product: str, version: Any) -> tuple[int, int, int | None, int | No
 
 @functools.lru_cache(maxsize=1024)
 def _read(text: str) -> tuple[int, int, int | None, int | None] | None:
-    """Major, minor, patch and number of the build; None for what is no version."""
+    """Major, minor, patch and number of the build; None for a value that is not a version."""
     matched = _VERSION.fullmatch(text.strip())
     if matched is None:
         return None

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Count what runs on each host: the tasks that send a module there, not those that the controller answers itself."""
+"""Count what runs on each host: the tasks that send a module there, not those that the controller answers itself.
+
+Beside that, what each task costs: the processor seconds of ansible-playbook and of all that it started.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ name: module_runs
 type: aggregate
 short_description: Count module runs per host
 description:
-  - Writes a JSON object of host names and their module runs, C(delegated) for those that one host runs for all, and the
-    number of changed results, to the file that E(MODULE_RUNS_FILE) names.
+  - Writes a JSON object of host names and their module runs, C(delegated) for those that one host runs for all, the
+    number of changed results, and the processor seconds of each task, to the file that E(MODULE_RUNS_FILE) names.
 """
 
 ON_THE_CONTROLLER = frozenset(
@@ -41,6 +44,19 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self.runs: Counter[str] = Counter()
         self.changed = 0
+        self.tasks: dict[str, float] = {}
+        self.task = "before the first task"
+        self.spent = 0.0
+
+    def note(self, following: str) -> None:
+        """Put what was spent since the last task began to that task's account."""
+        now = sum(os.times()[:4])
+        self.tasks[self.task] = self.tasks.get(self.task, 0.0) + now - self.spent
+        self.task, self.spent = following, now
+
+    def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
+        """A task begins."""
+        self.note(task.get_name())
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Count one result."""
@@ -52,4 +68,6 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the counts."""
-        Path(os.environ["MODULE_RUNS_FILE"]).write_text(json.dumps({"runs": self.runs, "changed": self.changed}))
+        self.note("")
+        counted = {"runs": self.runs, "changed": self.changed, "tasks": self.tasks}
+        Path(os.environ["MODULE_RUNS_FILE"]).write_text(json.dumps(counted))

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import __file__ as imported
 from ansible_collections.podnet.cni.tests.integration import _kube, _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
 from ansible_collections.podnet.cni.tests.unit import _canal_manifest as builder
 
 TREE = Path(imported).parents[5]
@@ -49,14 +50,22 @@ def play(
     directory: Path, role: str, variables: Mapping[str, Any], tasks_from: str = "main", check: bool = False
 ) -> Outcome:
     """Run an entry point of a role on localhost."""
-    task = {"ansible.builtin.include_role": {"name": role, "tasks_from": tasks_from}, "vars": dict(variables)}
+    task = {
+        "ansible.builtin.include_role": {"name": role, "tasks_from": tasks_from},
+        "vars": as_typed(role.rpartition(".")[2], variables),
+    }
     book = directory / "play.yml"
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task]}]))
+    return run_playbook("-i", "localhost,", str(book), *(["--check"] if check else []))
+
+
+def run_playbook(*arguments: str) -> Outcome:
+    """Run ansible-playbook with the collection of this tree."""
     places = [str(TREE), *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep))]
     done = _warm.ansible(
         "playbook",
-        *("-i", "localhost,", str(book), "-e", f"ansible_python_interpreter={sys.executable}"),
-        *(["--check"] if check else []),
+        *arguments,
+        *("-e", f"ansible_python_interpreter={sys.executable}"),
         environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places), "ANSIBLE_NOCOLOR": "true"},
     )
     return Outcome(done.returncode, done.stdout + done.stderr)
@@ -92,6 +101,14 @@ class Cluster:
             tasks_from,
             check,
         )
+
+    def migrate(self, hosts: str, *arguments: str, to: str = "flannel") -> Outcome:
+        """Run the playbook with these hosts in the inventory, names with commas between them."""
+        given = {"manifest": self.manifest, "kubeconfig": self.server.admin, "wait": "false", "migrate_to": to}
+        extra = [word for name, value in given.items() for word in ("-e", f"canal_{name}={value}")]
+        places = ["-e", f"canal_cni_conf_dir={self.directory}", "-e", f"canal_nodes_subnet_file={self.directory}/none"]
+        local = ["-e", "ansible_connection=local"]
+        return run_playbook("-i", hosts + ",", *extra, *places, *local, *arguments, "podnet.cni.canal_migrate")
 
     def flannel(self, **variables: Any) -> Outcome:
         """Run the role flannel."""

@@ -74,7 +74,13 @@ def test_to_canal_and_back_with_interruptions(cluster: Cluster) -> None:
     assert cluster.run("to_flannel").failed_with("gone.example.com")
     assert cluster.daemonset() is None
     cluster.server.api("DELETE", cluster.server.path_of(REFUSAL))
+    # A node is Ready as long as its runtime has Canal's configuration.
+    nodes = "/api/v1/nodes"
+    cluster.server.api("POST", nodes, {"metadata": {"name": "node1"}})
+    status = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}
+    cluster.server.api("PATCH", f"{nodes}/node1/status", status, "application/strategic-merge-patch+json")
     assert cluster.run("to_flannel").code == 0
+    cluster.server.api("DELETE", f"{nodes}/node1")
     found = cluster.get("/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg")
     assert found is not None
     assert json.loads(found["data"]["cni-conf.json"])["name"] == "cbr0"
@@ -132,7 +138,7 @@ def test_node_goes_to_canal_when_canals_file_is_there_and_valid(node: Node) -> N
     node.write("10-canal.conflist", json.dumps(CANAL)[:40])
     outcome = node.switch("canal")
     assert outcome.code != 0
-    assert node.files() == ["10-canal.conflist", "10-flannel.conflist"], "half a file is no network"
+    assert node.files() == ["10-canal.conflist", "10-flannel.conflist"], "half a file is not a network"
 
     node.write("10-canal.conflist", CANAL)
     assert node.switch("canal", check=True).changed == 1
@@ -151,7 +157,7 @@ def test_node_goes_to_flannel_when_flannel_can_serve_it(node: Node) -> None:
 
     node.subnet_file.write_text("FLANNEL_NETWORK=10.244.0.0/16\n")
     (node.programs / "flannel").unlink()
-    assert node.switch("flannel").failed_with("CNI plugins flannel are no executable files")
+    assert node.switch("flannel").failed_with("CNI plugins flannel are not executable files")
     assert node.files() == ["10-canal.conflist", "calico-kubeconfig"]
 
     (node.programs / "flannel").write_text("#!/bin/sh\n")

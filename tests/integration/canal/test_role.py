@@ -88,6 +88,18 @@ def test_settings_reach_a_running_installation(cluster: Cluster) -> None:
     assert cluster.run(pod_cidr="10.9.0.0/16").failed_with("flanneld exits on every node whose podCIDR")
     assert json.loads(cluster.config()["net-conf.json"])["Backend"] == {"Type": "vxlan"}
 
+    # Hosts that are not all of the cluster's nodes: refused before a node or the cluster is changed.
+    for name in ("node-1", "node-2"):
+        cluster.server.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    mark = cluster.server.audit_mark()
+    assert cluster.migrate("elsewhere").failed_with("The files of node-1, node-2 of the cluster's 2 nodes are not")
+    limited = cluster.migrate("node-1,node-2", "--limit", "localhost,node-1")
+    assert limited.failed_with("The files of node-2 of the cluster's 2 nodes are not changed")
+    assert cluster.migrate("node-1,node-2", "--limit", "node-1").failed_with("The cluster was not asked")
+    nobody = cluster.migrate("node-1,node-2", "-e", "canal_node_hosts=nobody", to="canal")
+    assert nobody.failed_with("canal_node_hosts (nobody) matches no host")
+    assert cluster.writes(mark) == []
+
 
 def elsewhere(items: list[Any], namespace: str, selector: dict[str, str]) -> list[Any]:
     """A manifest as somebody else applied it: another namespace, other names and more in the pods."""
@@ -151,7 +163,7 @@ def damaged(items: list[Any]) -> str:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (damaged, "is no YAML at line"),
+        (damaged, "is not YAML at line"),
         (lambda _items: builder.text(builder.manifest("3.99.0")), "calico 3.99.0 is not in the matrix"),
     ],
 )
@@ -162,6 +174,16 @@ def test_a_manifest_that_is_refused_changes_nothing(
     mark = cluster.server.audit_mark()
     assert cluster.run().failed_with(message)
     assert cluster.server.audit(mark, "admin") == [], "the cluster was not even asked"
+
+
+def test_a_manifest_without_its_definitions_is_refused_in_check_mode_as_in_the_real_run(cluster: Cluster) -> None:
+    items = builder.manifest()
+    definitions = [item for item in items if item["kind"] == "CustomResourceDefinition"]
+    mark = cluster.server.audit_mark()
+    for lost, check in ((definitions, False), (definitions, True), (definitions[:2], True)):
+        cluster.offer([item for item in items if item not in lost])
+        assert cluster.run(check=check).failed_with("canal_manifest is not whole: its pods need ")
+    assert cluster.writes(mark) == []
 
 
 def test_an_object_that_the_server_refuses_changes_nothing(cluster: Cluster) -> None:

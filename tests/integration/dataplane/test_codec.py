@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pyroute2 import IPRoute
 
-from ansible_collections.podnet.cni.plugins.module_utils._dataplane import rtnetlink
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane import link_message, rtnetlink
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     AF_INET,
     AF_INET6,
@@ -120,6 +120,54 @@ def roundtrip(seed: int) -> None:
         failures = connection.send(removals)
         assert [failure.position for failure in failures] == list(range(len(removals)))
         assert {failure.text() for failure in failures} <= {"No such process", "No such file or directory"}
+
+
+LINKS = """
+link add flannel.7 mtu 1400 type vxlan id 7 dev eth0 local 198.18.0.1 dstport 4789 learning gbp
+link add flannel-v6.1 type vxlan id 1 dev eth0 local fd00:18::1 dstport 8472 nolearning l2miss
+link set flannel.7 up
+link add flannel.9 type bridge
+"""
+
+
+def links_both_ways() -> None:
+    """Each link as pyroute2 reads it, and as we do."""
+    names = dict(socket.if_nameindex())
+    with IPRoute() as ipr, rtnetlink.Connection() as connection:
+        for message in ipr.get_links():
+            index, name = message["index"], message.get_attr("IFLA_IFNAME")
+            answer = connection.link(index)
+            assert answer is not None
+            seen = link_message.read(*answer, names)
+            assert (seen.ifindex, seen.link.name, seen.link.mtu) == (index, name, message.get_attr("IFLA_MTU"))
+            assert seen.up == bool(message["flags"] & 1)
+            information = message.get_attr("IFLA_LINKINFO")
+            assert seen.link.kind == ((information and information.get_attr("IFLA_INFO_KIND")) or "")
+            data = information and information.get_attr("IFLA_INFO_DATA")
+            if seen.link.kind == "vxlan":
+                assert mac_text(seen.link.mac) == message.get_attr("IFLA_ADDRESS")
+                assert seen.link.vni == data.get_attr("IFLA_VXLAN_ID")
+                assert seen.link.port == data.get_attr("IFLA_VXLAN_PORT")
+                local = data.get_attr("IFLA_VXLAN_LOCAL") or data.get_attr("IFLA_VXLAN_LOCAL6")
+                assert to_text(seen.link.local) == local
+                assert seen.link.learning == bool(data.get_attr("IFLA_VXLAN_LEARNING"))
+                assert seen.link.underlay == "eth0"
+        found = {}
+        for index, name in names.items():
+            answer = connection.link(index)
+            if answer is not None and name.startswith("flannel"):
+                found[name] = link_message.read(*answer, names)
+        assert connection.link(max(names) + 7) is None
+    assert {name: seen.strange for name, seen in found.items()} == {
+        "flannel.7": "",
+        "flannel-v6.1": "l2miss is on",
+        "flannel.9": "",
+    }
+    assert (found["flannel.7"].link.gbp, found["flannel-v6.1"].link.gbp) == (True, False)
+
+
+def test_links_are_read_as_pyroute2_reads_them() -> None:
+    on_a_new_host(links_both_ways, LINKS)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

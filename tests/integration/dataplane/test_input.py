@@ -35,7 +35,10 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a lease of another backend": ({"lease": lease(1, "host-gw")}, "its backend is 'host-gw'"),
     "a peer twice": ({"peers": [lease(2), lease(3), lease(2)]}, "subnet 10.5.2.0/24 is given twice"),
     "the node itself": ({"peers": [lease(2), lease(1)]}, "peers[1] (node-1, 10.5.1.0/24): this is the node itself"),
-    "a peer that is no lease": ({"peers": [{"subnet": "nonsense"}]}, "peers[0]: subnet 'nonsense' is no IPv4 subnet"),
+    "a peer that is not a lease": (
+        {"peers": [{"subnet": "nonsense"}]},
+        "peers[0]: subnet 'nonsense' is not an IPv4 subnet",
+    ),
     "both foreign peers and store": ({"store": "etcd", "peers": None, "foreign_peers": []}, "mutually exclusive"),
     "neither config nor store": ({"network_config": None}, "network_config is missing"),
     "both peers and store": ({"store": "etcd"}, "mutually exclusive"),
@@ -61,7 +64,7 @@ def test_foreign_peers_cost_no_other_peer(host: Host) -> None:
     done = host.module(**options(1, [2]), foreign_peers=foreign)
     warning = str(done["warnings"])
     assert "foreign_peers[0] (node-4, 10.5.4.0/24): backend_data has no VtepMAC" in warning
-    assert "foreign_peers[1] (node-5, 10.99.5.0/24): 10.99.5.0/24 is no subnet of the network" in warning
+    assert "foreign_peers[1] (node-5, 10.99.5.0/24): 10.99.5.0/24 is not a subnet of the network" in warning
     routes = [json.loads(route)["dst"] for route in host.state()["routes"]]
     assert [route for route in routes if route.startswith("10.")] == ["10.5.2.0/24", "10.5.3.0/24"]
     assert not host.module(**options(1, [2]), foreign_peers=foreign)["changed"]
@@ -134,9 +137,12 @@ def test_a_check_run_goes_on_without_pyroute2(host: Host, tmp_path: Path) -> Non
     expected = host.module(check=True, **options(1, [2]))
     (tmp_path / "pyroute2.py").write_text("raise ImportError('No module named pyroute2')\n", encoding="ascii")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    for arguments in ({"state": "prepared", "network_config": config()}, options(1, [2])):
+    for module, arguments in (
+        ("flannel_dataplane_prepare", {"network_config": config()}),
+        (DATAPLANE, options(1, [2])),
+    ):
         done = subprocess.run(
-            host.enter("env", f"PYTHONPATH={path}", sys.executable, "-m", f"{MODULES}.{DATAPLANE}"),
+            host.enter("env", f"PYTHONPATH={path}", sys.executable, "-m", f"{MODULES}.{module}"),
             input=json.dumps({"ANSIBLE_MODULE_ARGS": {**arguments, "_ansible_check_mode": True}}),
             capture_output=True,
             text=True,
@@ -144,7 +150,7 @@ def test_a_check_run_goes_on_without_pyroute2(host: Host, tmp_path: Path) -> Non
         )
         found = json.loads(done.stdout)
         assert "pyroute2 is missing" in str(found["warnings"])
-        if "state" in arguments:
+        if module != DATAPLANE:
             assert (found["interface"], found["public_ip"]) == ("eth0", host.public_ip)
     assert (found["actions"], found["mtu"]) == (expected["actions"], 1450)
 

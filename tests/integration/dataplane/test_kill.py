@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, peers, plan, rtnetlink
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel
-from ansible_collections.podnet.cni.plugins.module_utils._lease import from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import from_dict
 from ansible_collections.podnet.cni.tests.integration.dataplane._fork import on_new_hosts
 from ansible_collections.podnet.cni.tests.integration.dataplane._leases import lease
 
@@ -26,7 +26,9 @@ PEERS = 500
 EVERY = 10
 # The kernel spends most of the time waiting when it removes links, so several hosts share the work.
 HOSTS = 6
-CONFIG = _network_config.parse({"Network": "10.0.0.0/11", "Backend": {"Type": "vxlan"}})
+MOVED = "10.30.1.0/24"
+DAMAGE = ("ip route del 10.5.2.0/24", "ip neigh del 10.5.3.0 dev flannel.1")
+CONFIG = network_config.parse({"Network": "10.0.0.0/11", "Backend": {"Type": "vxlan"}})
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
@@ -50,16 +52,16 @@ class Counter:
         return counted
 
 
-def run(fatal: int = 0) -> int:
+def run(fatal: int = 0, subnet: str = "10.5.1.0/24") -> int:
     """One run over 500 peers; killed at the `fatal`-th message group. Returns how many groups there are."""
     counter = Counter(fatal)
-    own = peers.read_own(CONFIG, from_dict(lease(1)))
+    own = peers.read_own(CONFIG, from_dict({**lease(1), "subnet": subnet}))
     nodes = peers.read_peers(CONFIG, own, [from_dict(lease(number)) for number in range(2, PEERS + 2)]).peers
     with Kernel("test") as kernel:
         underlay = kernel.underlay(peers.public_ips(own), None)
         wanted = backends.build(CONFIG, own, nodes, underlay, {})
         steps = plan.make(wanted, kernel.observe(wanted))
-        links = vars(kernel)["_links"]
+        links = kernel._links
         for name in ("link", "addr"):
             setattr(links, name, counter.before(getattr(links, name)))
         bulk = vars(kernel)["_bulk"]
@@ -86,6 +88,35 @@ def listing() -> str:
             subprocess.run(command.split(), check=True, capture_output=True, text=True).stdout.splitlines()
         )
     )
+
+
+def moved_and_killed() -> dict[str, Any]:
+    """A lease that moves and finds one peer more, killed at each step of that, and finished by the next run."""
+    run()
+    run(subnet=MOVED)
+    undisturbed = _plain(listing())
+    different, fatal, killed = [], 0, True
+    while killed:
+        fatal += 1
+        run()
+        for command in DAMAGE:
+            subprocess.run(command.split(), check=True)
+        victim = os.fork()
+        if victim == 0:
+            run(fatal, MOVED)
+            os._exit(0)
+        killed = os.WIFSIGNALED(os.waitpid(victim, 0)[1])
+        run(subnet=MOVED)
+        if _plain(listing()) != undisturbed:
+            different.append(fatal)
+    return {"kills": fatal - 1, "different": different}
+
+
+def test_a_moving_lease_recovers_from_every_kill() -> None:
+    (found,) = on_new_hosts([moved_and_killed])
+    # The new address, the old one, and the peer's entries.
+    assert found["kills"] >= 3
+    assert found["different"] == []
 
 
 def killed_and_finished(fatal: int) -> tuple[int, str]:

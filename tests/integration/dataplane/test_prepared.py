@@ -20,7 +20,7 @@ NETWORK = {"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}
 
 
 def prepared(host: Host, check: bool = False, **options: Any) -> dict[str, Any]:
-    return host.module(check=check, state="prepared", **options)
+    return host.module(check=check, module="flannel_dataplane_prepare", **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"network_config": NETWORK}, {"interface": "eth0"}])
@@ -38,15 +38,15 @@ def test_the_underlay_is_found(host: Host, options: dict[str, Any]) -> None:
 
 def test_a_given_address_counts_rather_than_the_first(host: Host) -> None:
     host.shell("ip address add 198.18.0.99/24 dev eth0")
-    assert prepared(host, lease={"public_ip": "198.18.0.99"})["public_ip"] == "198.18.0.99"
+    assert prepared(host, public_ip="198.18.0.99")["public_ip"] == "198.18.0.99"
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
         ({"interface": "eth7"}, "interface 'eth7' does not exist; it has eth0, lo"),
-        ({"lease": {"public_ip": "198.18.0.77"}}, "the public IP 198.18.0.77 is on no interface of this host"),
-        ({"lease": {"public_ip": "198.18.0.777"}}, "public_ip '198.18.0.777' is no IPv4 address"),
+        ({"public_ip": "198.18.0.77"}, "the public IP 198.18.0.77 is on no interface of this host"),
+        ({"public_ip": "198.18.0.777"}, "public_ip '198.18.0.777' is not an IPv4 address"),
         ({"network_config": {"Network": "10.5.0.0/16", "Backend": {"Type": "udp"}}}, "needs a running flanneld"),
     ],
 )
@@ -96,8 +96,8 @@ def test_a_user_without_capabilities_is_told_to_become_another(host: Host) -> No
     assert "lacks CAP_NET_ADMIN" in prepared(PowerlessHost(host.name, host.number))["msg"]
 
 
-@pytest.mark.parametrize("state", ["prepared", "present"])
-def test_a_host_whose_boot_would_lose_wireguard_is_refused(host: Host, tmp_path: Path, state: str) -> None:
+@pytest.mark.parametrize("module", ["flannel_dataplane_prepare", "flannel_dataplane"])
+def test_a_host_whose_boot_would_lose_wireguard_is_refused(host: Host, tmp_path: Path, module: str) -> None:
     if shutil.which("wg"):
         pytest.skip("wg is installed here")
     key = base64.b64encode(bytes(32)).decode()
@@ -108,8 +108,8 @@ def test_a_host_whose_boot_would_lose_wireguard_is_refused(host: Host, tmp_path:
         "backend_data": {"PublicKey": key, "Port": 51820},
     }
     found = host.module(
-        state=state,
-        lease=own,
+        module=module,
+        **({"lease": own} if module == "flannel_dataplane" else {}),
         network_config={"Network": "10.5.0.0/16", "Backend": {"Type": "wireguard"}},
         wireguard_key_file=str(tmp_path / "wireguard.key"),
         restore_dir="/etc/podnet-cni",

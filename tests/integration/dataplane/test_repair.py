@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,6 +176,8 @@ def test_strangers_are_left_alone(host: Host) -> None:
         "ip route add 10.5.1.128/25 via 198.18.0.9",
         "ip route add 10.5.1.64/26 via 10.5.1.5",
         "ip route add 10.5.201.0/24 via 10.5.1.5",
+        "ip route add 10.5.192.0/18 via 198.18.0.9",
+        "ip route add 10.5.202.0/24 via 198.18.0.9 metric 50",
         "ip route add blackhole 10.5.88.0/24",
         "ip route add 10.5.89.0/24 via 198.18.0.9 proto static",
         "ip route add 10.6.1.0/24 via 198.18.0.9",
@@ -186,7 +189,11 @@ def test_strangers_are_left_alone(host: Host) -> None:
         "ip link add flannel-wg type bridge",
     )
     before = host.shell("ip route show", "ip neigh show nud permanent", "bridge fdb show", "ip -br link")
-    assert host.module(**arguments)["actions"] == []
+    seen = host.module(**arguments)
+    assert seen["actions"] == []
+    (named,) = [text for text in host.warnings(seen) if "are not the overlay's" in text]
+    assert "10.5.192.0/18 via 198.18.0.9 dev eth0" in named
+    assert "10.5.202.0/24 via 198.18.0.9 dev eth0 metric 50" in named
     host.module(**options(1, [2, 3]))
     host.module(**arguments)
     assert host.shell("ip route show", "ip neigh show nud permanent", "bridge fdb show", "ip -br link") == before
@@ -221,11 +228,82 @@ def test_family_switched_off(host: Host) -> None:
     assert result["actions"] == ["remove link flannel-v6.1 (left over from another backend or family)"]
 
 
+def test_what_an_earlier_run_made_goes_whatever_the_network_was(host: Host, tmp_path: Path) -> None:
+    """Its own files say what that was; an administrator's route of the same kind is in none of them."""
+    files = {"restore_dir": str(tmp_path / "restore")}
+    host.module(**{**options(1, [2, 3], "host-gw", ipv6=True), **files})
+    host.shell("ip -6 route add fd00:10:5:77::/64 via fd00:18::9")
+    left = {**options(1, [2, 3], "host-gw"), **files}
+    predicted = host.module(check=True, **left)
+    result = host.module(**left)
+    assert predicted["actions"] == result["actions"]
+    assert [line for line in result["actions"] if "fd00:" in line] == [
+        "remove route fd00:10:5:2::/64 via fd00:18::2 dev eth0",
+        "remove route fd00:10:5:3::/64 via fd00:18::3 dev eth0",
+    ]
+    assert "fd00:10:5:77::/64" in host.shell("ip -6 route show")
+    assert host.module(**left)["actions"] == []
+    # Another network altogether, and then none: nothing of either stays.
+    host.module(**{**options(1, [2, 3]), **files})
+    other = {**options(1, []), **files, "network_config": {"Network": "10.6.0.0/16", "Backend": {"Type": "vxlan"}}}
+    other["lease"] = {**other["lease"], "subnet": "10.6.1.0/24"}
+    host.module(**other)
+    assert "10.5." not in host.shell("ip route show; ip address show flannel.1; ip neigh show dev flannel.1")
+    assert host.module(**other)["actions"] == []
+    host.module(**{**options(1, [2, 3], "host-gw", ipv6=True), **files})
+    host.module(**files, state="absent", network_config=left["network_config"], firewall="none", subnet_file="")
+    assert "fd00:10:5:" not in host.shell("ip -6 route show")
+
+
 def test_vni_changed(host: Host) -> None:
     host.module(**options(1, [2]))
     result = host.module(**options(1, [2], VNI=7))
     assert "remove link flannel.1 (left over from another backend or family)" in result["actions"]
     assert [link["ifname"] for link in host.state()["links"]] == ["flannel.7"]
+
+
+def test_a_lease_that_moves_loses_no_route(host: Host) -> None:
+    host.module(**options(1, [2, 3]))
+    host.shell("ip link add cni0 type bridge", "ip address add 10.5.1.1/24 dev cni0", "ip link set cni0 up")
+    moved = options(1, [2, 3])
+    moved["lease"]["subnet"] = "10.5.9.0/24"
+    before = host.state()
+    result = host.module(**moved)
+    assert result["actions"][:2] == [
+        "add address 10.5.9.0/32 dev flannel.1",
+        "remove address 10.5.1.0/32 dev flannel.1",
+    ]
+    assert any("link cni0 has 10.5.1.1/24" in text for text in host.warnings(result))
+    after = host.state()
+    assert [after[what] for what in ("links", "routes", "neighbours", "fdb")] == [
+        before[what] for what in ("links", "routes", "neighbours", "fdb")
+    ]
+    assert host.module(**moved)["actions"] == []
+    moved["move_bridge"] = "cni0"
+    predicted = host.module(check=True, **moved)
+    result = host.module(**moved)
+    assert predicted["actions"] == result["actions"]
+    assert result["actions"] == ["add address 10.5.9.1/24 dev cni0", "remove address 10.5.1.1/24 dev cni0"]
+    assert not any("link cni0" in text for text in host.warnings(result))
+    assert "10.5.9.0/24 dev cni0" in host.shell("ip route show")
+    assert host.module(**moved)["actions"] == []
+
+
+def test_the_address_of_another_network_is_not_the_first(host: Host) -> None:
+    """Packets to remote pods would carry it."""
+    host.shell(
+        "ip link add flannel.1 type vxlan id 1 dev eth0 local 198.18.0.1 dstport 8472 nolearning",
+        "ip address add 10.42.0.0/32 dev flannel.1",
+        "ip link set flannel.1 up",
+    )
+    arguments = options(1, [2])
+    predicted = host.module(check=True, **arguments)
+    result = host.module(**arguments)
+    assert "change address 10.42.0.0/32 dev flannel.1: behind the lease's" in result["actions"]
+    assert predicted["actions"] == result["actions"]
+    assert "src 10.5.1.0" in host.shell("ip route get 10.5.2.7")
+    assert "10.42.0.0/32" in host.shell("ip address show dev flannel.1")
+    assert host.module(**arguments)["actions"] == []
 
 
 def test_peer_with_a_new_mac_or_address(host: Host) -> None:

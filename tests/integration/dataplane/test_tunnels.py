@@ -60,7 +60,7 @@ def arguments_of(hosts: list[Host], case: Case, directory: Path) -> list[dict[st
     for host in hosts:
         if case.backend == "wireguard":
             keys[host.number] = host.module(
-                state="prepared",
+                module="flannel_dataplane_prepare",
                 network_config=case.network_config,
                 wireguard_key_file=str(directory / f"key{host.number}"),
             )["public_key"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster import Scope, discover
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import load_all
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.tests.integration import _kube
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.kube
 
 def find(kubeconfig: Path, **scope: Any) -> list[dict[str, Any]]:
     with KubeClient.from_options({"kubeconfig": str(kubeconfig)}) as client:
-        return [to_dict(record) for record in discover(client, Scope(**scope), "test")]
+        return [to_dict(record) for record in discover(client, Scope(**scope), load_all(), "test")]
 
 
 def cidrs(record: dict[str, Any], kind: str = "pod") -> list[str]:

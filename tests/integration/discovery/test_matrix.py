@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster import Scope, discover
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import load_all
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.tests.integration import _kube
@@ -71,7 +72,7 @@ def on_both(kube: _kube.KubeServer, everywhere: Path, monkeypatch: pytest.Monkey
             for (_base, resource), items in cluster.collections.items():
                 seeded.add(*(items if resource in SEEDED else ()))
             with KubeClient.from_options({"kubeconfig": str(everywhere)}) as client:
-                found = [to_dict(record) for record in discover(client, Scope(**scope), "test")]
+                found = [to_dict(record) for record in discover(client, Scope(**scope), load_all(), "test")]
         finally:
             seeded.clean()
         assert [comparable(record) for record in found] == [comparable(record) for record in expected]

@@ -14,17 +14,20 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.podnet.cni.tests.integration import _plain
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
 
 # Written to files by the package kubernetes, for servers that speak TLS.
 KEY_PAIR = {"client-certificate-data": "Y2VydGlmaWNhdGU=", "client-key-data": "a2V5"}
 
 
-def play(kubeconfig: Path, directory: Path, **variables: object) -> subprocess.CompletedProcess[str]:
+def play(
+    kubeconfig: Path, directory: Path, *, name: str = "discover", **variables: object
+) -> subprocess.CompletedProcess[str]:
     """Run the playbook as ansible-playbook does, with nothing of this user's configuration."""
-    return subprocess.run(
+    done = subprocess.run(
         [
-            *(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "podnet.cni.discover"),
+            *(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", f"podnet.cni.{name}"),
             *("-e", f"ansible_python_interpreter={sys.executable}", "-e", json.dumps(variables)),
         ],
         capture_output=True,
@@ -40,6 +43,9 @@ def play(kubeconfig: Path, directory: Path, **variables: object) -> subprocess.C
             "TMPDIR": str(_made(directory / "files")),
         },
     )
+    # Errors are Ansible's own text.
+    assert done.returncode or _plain.faults(done.stdout) == []
+    return done
 
 
 def _made(directory: Path) -> Path:
@@ -110,6 +116,16 @@ def test_a_cluster_that_was_not_read_fails_the_gate(kubeconfig: Path, tmp_path: 
     assert "cannot be judged: the cluster was not read" in allowed.stdout
 
 
+def test_variables_as_a_command_line_gives_them(kubeconfig: Path, tmp_path: Path) -> None:
+    done = play(kubeconfig, tmp_path, discover_contexts="east,west", discover_fail_on_overlap="no")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of west" in done.stdout
+    done = play(kubeconfig, tmp_path, discover_fail_on_overlap="maybe")
+    assert done.returncode == 2
+    assert "discover_fail_on_overlap" in done.stdout
+    assert "maybe" in done.stdout
+
+
 def test_current_context(kubeconfig: Path, tmp_path: Path) -> None:
     done = play(kubeconfig, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -147,3 +163,20 @@ def test_hosts_of_a_play_share_one_answer(kubeconfig: Path, tmp_path: Path, clus
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count('"flannel"') == 6
         assert clusters["east"].paths().count("/version") == 1
+
+
+def test_what_submariner_wants_to_know(kubeconfig: Path, tmp_path: Path) -> None:
+    chosen = {"submariner_contexts": ["east", "west"], "submariner_values_dir": str(tmp_path)}
+    done = play(kubeconfig, tmp_path, name="submariner", **chosen)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "Globalnet: needed",
+        "overlap: pod range 10.244.0.0/16 of east and pod range 10.244.0.0/16 of west",
+        "east flannel 10.244.0.0/16 10.96.0.0/12",
+        "subctl deploy-broker --context east --globalnet --globalnet-cidr-range 242.0.0.0/8",
+        "subctl join broker-info.subm --context west --clusterid west --clustercidr 10.244.0.0/16",
+    ):
+        assert line in " ".join(done.stdout.replace("\\\n", "").split())
+    assert "clusterCidr: 10.244.0.0/16" in (tmp_path / "west.yml").read_text()
+    refused = play(kubeconfig, tmp_path, name="submariner", submariner_contexts="east,west", submariner_globalnet="off")
+    assert refused.returncode and "ranges overlap, and Globalnet is off" in refused.stdout

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.podnet.cni.plugins.module_utils import _errors
 from ansible_collections.podnet.cni.tests.integration import _etcd, _kube
@@ -26,6 +27,7 @@ from ansible_collections.podnet.cni.tests.integration.etcd._relay import Relay
 # As it was imported, and not this file's real path: the source looks for a parent called ansible_collections.
 COLLECTION = Path(_errors.__file__).parents[2]
 SOURCE = COLLECTION / "extensions" / "eda" / "plugins" / "event_source" / "flannel_leases.py"
+RULEBOOK = COLLECTION / "extensions" / "eda" / "rulebooks" / "flannel_leases.yml"
 PATIENCE = 60.0
 PREFIX = "flannel.alpha.coreos.com/"
 NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
@@ -226,6 +228,44 @@ def test_kubernetes_restarted(compact: bool) -> None:
     _kube.require()
     with _kube.running() as kube:
         asyncio.run(scenario(kube))
+
+
+# -- the shipped rulebook ---------------------------------------------------------------------------------------------
+
+
+def shipped_source(**variables: Any) -> dict[str, Any]:
+    """The arguments that ansible-rulebook gives the source of our rulebook with these variables."""
+    util = pytest.importorskip("ansible_rulebook.util")
+    (ruleset,) = yaml.safe_load(RULEBOOK.read_text(encoding="utf-8"))
+    (source,) = ruleset["sources"]
+    return dict(util.substitute_variables(source["podnet.cni.flannel_leases"], variables))
+
+
+def test_shipped_rulebook_passes_every_option() -> None:
+    documented = yaml.safe_load(runpy.run_path(str(SOURCE))["DOCUMENTATION"])["options"]
+    assert shipped_source() == dict.fromkeys(documented)
+    given = {name: f"value of {name}" for name in documented}
+    assert shipped_source(**given) == given
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_shipped_rulebook_reaches_an_etcd_with_certificates_or_users(tls: bool) -> None:
+    """Not both at once: etcd's gateway takes no user from who shows a certificate with a name."""
+
+    async def scenario(etcd: _etcd.EtcdServer) -> None:
+        put(etcd, 1, "198.18.0.1")
+        given = etcd.options
+        if not tls:
+            etcd.add_user("overlay", "secret", prefix=_etcd.PREFIX)
+            etcd.enable_auth()
+            given = {**given, "etcd_username": "overlay", "etcd_password": "secret"}
+        async with following(**shipped_source(**given)) as follower:
+            await follower.until(expected(n1="198.18.0.1"))
+            put(etcd, 2, "198.18.0.2")
+            await follower.until(expected(n1="198.18.0.1", n2="198.18.0.2"))
+
+    with _etcd.running(tls=tls) as etcd:
+        asyncio.run(scenario(etcd))
 
 
 # -- ansible-rulebook -------------------------------------------------------------------------------------------------

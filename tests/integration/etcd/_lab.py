@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes as _nodes
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Granted
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore

@@ -139,6 +139,15 @@ class TestTls:
         message = tls.module("flannel_lease_info", etcd_certfile=str(certificate), etcd_keyfile=str(key))["msg"]
         assert "etcd_certfile" in message
 
+    def test_key_of_another_certificate(self, tls: Lab) -> None:
+        authority = tls.etcd.authority
+        assert authority is not None
+        _certificate, key = authority.user("another")
+        message = tls.module("flannel_lease_info", etcd_keyfile=str(key))["msg"]
+        assert "the client's key is not that of the client's certificate" in message
+        assert "etcd_certfile and etcd_keyfile" in message
+        assert "firewall" not in message
+
     def test_plain_http_to_a_tls_port(self, tls: Lab) -> None:
         message = tls.module(
             "flannel_lease_info",

@@ -10,8 +10,8 @@ import math
 
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.vtep import derive_mac
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_json import encode
-from ansible_collections.podnet.cni.plugins.module_utils._vtep import derive_mac
 from ansible_collections.podnet.cni.tests.integration.etcd._lab import VXLAN, Lab, node
 
 VXLAN_VALUE = '{"PublicIP":"198.18.0.2","PublicIPv6":null,"BackendType":"vxlan","BackendData":{"VNI":1,"VtepMAC":"%s"}}'
@@ -76,10 +76,33 @@ class TestNetwork:
         assert lab.etcd.get(lab.prefix) == {}
 
     @pytest.mark.parametrize(
+        ("poison", "why"),
+        [
+            ({"Network": "10.50.0.0/255.255.0.0"}, "its prefix length must be a number from 0 to 32; write one like"),
+            ({"Network": "10.50.0.0"}, "its prefix length is missing; write one like"),
+            ({"Network": "010.50.0.0/16"}, "it is not an IP address; write one like"),
+            ({"Network": " 10.50.0.0/16"}, "it is not an IP address; write one like"),
+            (
+                {"Network": "0.0.0.0/0"},
+                "is the whole of IPv4, which flanneld takes for no network at all; write the range",
+            ),
+            ({"IPv6Network": "fd00::%eth0/48"}, "a zone is not a part of it; write one like"),
+            ({"IPv6Network": "ff00::/48"}, "is multicast, which no pod can have; write a unicast range"),
+            ({"IPv6Network": "::ffff:10.50.0.0/112"}, "is an IPv4 network; it must be IPv6, like"),
+            ({"Comment": float("nan")}, "Comment cannot be written: NaN is not a JSON number"),
+        ],
+    )
+    def test_what_flanneld_cannot_read_is_not_written(self, lab: Lab, poison: dict[str, object], why: str) -> None:
+        done = lab.module("flannel_network", network_config={**DUAL, **poison})
+        assert done["failed"]
+        assert why in done["msg"]
+        assert lab.etcd.get(lab.prefix) == {}
+
+    @pytest.mark.parametrize(
         ("config", "why"),
         [
-            ({**VXLAN, "Network": "10.245.0.0/16"}, "is none that the network hands out"),
-            ({**VXLAN, "SubnetLen": 26}, "is none that the network hands out"),
+            ({**VXLAN, "Network": "10.245.0.0/16"}, "is not one that the network hands out"),
+            ({**VXLAN, "SubnetLen": 26}, "is not one that the network hands out"),
             ({**VXLAN, "Backend": {"Type": "host-gw"}}, "its backend is vxlan, but that of the network is host-gw"),
             ({**VXLAN, "Backend": {"Type": "vxlan", "VNI": 9}}, "its VNI is 1, but that of the network is 9"),
         ],
@@ -106,6 +129,26 @@ class TestNetwork:
         done = lab.module("flannel_network", network_config={**VXLAN, "Network": "10.244.0.0/15"})
         assert done["changed"]
         assert done["stranded"] == []
+
+    def test_force_leaves_no_lease_that_flanneld_cannot_stand(self, lab: Lab) -> None:
+        """A flanneld of an IPv4 network hangs on a lease with an IPv6 subnet."""
+        lab.write_config(DUAL)
+        lab.module(
+            "flannel_lease", nodes=[node(1, public_ipv6="fd00:18:ffff::1"), node(2, public_ipv6="fd00:18:ffff::2")]
+        )
+        lab.etcd.put(f"{lab.prefix}/subnets/10.244.77.0-24", '{"PublicIP":"198.18.0.77","BackendType":"vxlan"}')
+        assert not lab.module("flannel_lease_info")["problems"][0]["kind"].startswith("hangs")
+        assert "force=true" in lab.module("flannel_network", network_config=VXLAN)["msg"]
+        assert len(lab.module("flannel_network", network_config=VXLAN, force=True, check=True)["released"]) == 2
+        forced = lab.module("flannel_network", network_config=VXLAN, force=True)
+        assert sorted(lease["public_ip"] for lease in forced["released"]) == ["198.18.0.2", "198.18.0.3"]
+        assert list(lab.keys()) == ["10.244.77.0-24"]
+        lab.etcd.put(
+            f"{lab.prefix}/subnets/10.244.8.0-24&fd00:18::-64", '{"PublicIP":"198.18.0.8","BackendType":"vxlan"}'
+        )
+        told = lab.module("flannel_lease_info")
+        assert told["problems"][0]["kind"] == "hangs_flanneld"
+        assert any("handles no change any more" in str(warning) for warning in told["warnings"])
 
     def test_delete_needs_an_empty_network_or_force(self, lab: Lab) -> None:
         lab.write_config()
@@ -333,6 +376,31 @@ class TestLease:
             assert part in done["msg"]
         assert lab.keys() == {}
 
+    @pytest.mark.parametrize(
+        ("poison", "why"),
+        [
+            (
+                {"public_ipv6": "fe80::19%eth0"},
+                "public_ipv6 'fe80::19%eth0' is not an IPv6 address: a zone is not a part",
+            ),
+            (
+                {"public_ip": "198.18.0.019"},
+                "public_ip '198.18.0.019' is not an IPv4 address: it is not an IP address; wr",
+            ),
+            (
+                {"subnet": "127.0.8.0/24"},
+                "lease 127.0.8.0/24 of node-1 would stop every running flanneld: no route can",
+            ),
+        ],
+    )
+    def test_what_flanneld_cannot_bear_is_not_written(self, lab: Lab, poison: dict[str, object], why: str) -> None:
+        lab.write_config({"Network": "64.0.0.0/2", "SubnetMin": "127.0.1.0", "Backend": {"Type": "vxlan"}})
+        before = lab.etcd.get(lab.prefix)
+        done = lab.module("flannel_lease", nodes=[node(1, **poison)])
+        assert done["failed"]
+        assert why in done["msg"]
+        assert lab.etcd.get(lab.prefix) == before
+
     def test_wireguard_needs_the_nodes_key(self, lab: Lab) -> None:
         lab.write_config({**VXLAN, "Backend": {"Type": "wireguard"}})
         done = lab.module("flannel_lease", nodes=[node(1)])
@@ -441,7 +509,9 @@ class TestInfo:
         assert lab.module("flannel_lease_info", expiring_within=10)["problems"] == []
 
     def test_bad_host_is_named(self, lab: Lab) -> None:
-        assert "hosts[1]: 'b' is no IP address" in lab.module("flannel_lease_info", hosts=["198.18.0.1", "b"])["msg"]
+        assert (
+            "hosts[1]: 'b' is not an IP address" in lab.module("flannel_lease_info", hosts=["198.18.0.1", "b"])["msg"]
+        )
         assert "hosts[0] (h): public_ip is missing" in lab.module("flannel_lease_info", hosts=[{"name": "h"}])["msg"]
 
     def test_poison_does_not_stop_an_allocation(self, lab: Lab) -> None:
@@ -450,7 +520,7 @@ class TestInfo:
         lab.etcd.put(f"{lab.prefix}/subnets/10.244.0.64-26", "{")
         done = lab.module("flannel_lease", nodes=[node(1), node(2)])
         assert {lease["subnet"] for lease in done["leases"]} == {"10.244.0.128/26", "10.244.0.192/26"}
-        for tail in ("garbage' is no subnet key", "10.244.0.64-26' has a value that is no lease"):
+        for tail in ("garbage' is not a subnet key", "10.244.0.64-26' has a value that is not a lease"):
             assert tail in str(done["warnings"])
         full = lab.module("flannel_lease", nodes=[node(3)])
         assert "no free /26" in full["msg"]

@@ -179,7 +179,7 @@ def test_config_is_not_written_over_a_newer_one_or_beside_a_new_lease(meddled: M
         store.write_config("{}", before, listing)
 
 
-def test_release_and_renew_go_on_after_a_lost_race(meddled: Meddled) -> None:
+def test_release_goes_on_after_a_lost_race(meddled: Meddled) -> None:
     meddled.acquire(1, ttl=600)
     touch = [lambda: meddled.put("10.244.0.128-26", "198.18.0.2")]
     meddled.client.before = [*touch]
@@ -190,20 +190,20 @@ def test_release_and_renew_go_on_after_a_lost_race(meddled: Meddled) -> None:
     assert len(meddled.pauses) == 1
 
 
-def test_renew_only_what_is_due_and_reserve_for_good(meddled: Meddled) -> None:
+def test_renew_only_what_is_due_and_keep_for_good(meddled: Meddled) -> None:
     meddled.acquire(1, ttl=600)
-    mine = owned_by("198.18.0.2")
-    assert meddled.store.renew(mine, 600) == []
+    (kept,) = meddled.acquire(1, ttl=600)
+    assert kept.done == UNCHANGED
     before = set(meddled.lab.etcd.leases())
-    (renewed,) = meddled.store.renew(mine, 6000)
-    assert renewed.ttl == 6000
+    (renewed,) = meddled.acquire(1, ttl=6000)
+    assert renewed.lease.ttl == 6000
     assert len(set(meddled.lab.etcd.leases()) - before) == 1
     assert meddled.store.list_leases(ttl=True).leases[0].ttl in range(5990, 6001)
-    (reserved,) = meddled.store.reserve(mine)
-    assert reserved.ttl is None
+    (permanent,) = meddled.acquire(1)
+    assert permanent.lease.ttl is None
     assert meddled.store.list_leases(ttl=True).leases[0].ttl is None
-    assert meddled.store.reserve(mine) == []
-    assert meddled.store.renew(mine, 600) == [], "a lease that does not expire is not given an end"
+    (kept,) = meddled.acquire(1)
+    assert kept.done == UNCHANGED
 
 
 def test_irregular_key_of_the_node_is_moved_to_the_right_one(meddled: Meddled) -> None:

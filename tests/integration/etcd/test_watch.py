@@ -50,6 +50,13 @@ class Watcher:
         assert event.kind in kinds, event
         return event
 
+    def next_but_outage(self, *kinds: str) -> Event:
+        """As C(next), passing over outages: an etcd that has just started may cut the first streams."""
+        while True:
+            event = self.next("problem", *kinds)
+            if event.problem is None or event.problem.kind != "unreachable":
+                return event
+
     def quiet(self, seconds: float = 5 * POLL) -> None:
         """Fail when an event comes within *seconds*."""
         with pytest.raises(Empty):
@@ -165,7 +172,7 @@ def test_restart_in_the_middle(own_lab: Lab, watching: Callable[..., Watcher]) -
     assert problem.kind == "unreachable"
     lab.etcd.start()
     put(lab, "10.244.2.0-24")
-    assert subnet(watcher.next("added")) == "10.244.2.0/24"
+    assert subnet(watcher.next_but_outage("added")) == "10.244.2.0/24"
     watcher.quiet()
 
 
@@ -190,7 +197,7 @@ def test_compaction_while_behind(own_lab: Lab, watching: Callable[..., Watcher],
     watcher.gate.set()
     found = {}
     for _event in range(4):
-        event = watcher.next("removed", "updated", "added", "problem")
+        event = watcher.next_but_outage("removed", "updated", "added", "problem")
         found[event.kind] = event
     assert (subnet(found["removed"]), subnet(found["updated"]), subnet(found["added"])) == (
         "10.244.1.0/24",
@@ -199,7 +206,7 @@ def test_compaction_while_behind(own_lab: Lab, watching: Callable[..., Watcher],
     )
     assert found["problem"].problem is not None
     put(lab, "10.244.6.0-24", "198.18.0.6")
-    assert subnet(watcher.next("added")) == "10.244.6.0/24"
+    assert subnet(watcher.next_but_outage("added")) == "10.244.6.0/24"
     watcher.quiet()
 
 
@@ -214,11 +221,11 @@ def test_etcd_that_lost_its_data(own_lab: Lab, watching: Callable[..., Watcher])
     watcher.next("problem")
     lab.etcd.wipe()
     lab.etcd.start()
-    assert [subnet(watcher.next("removed")) for _event in range(4)] == [
+    assert [subnet(watcher.next_but_outage("removed")) for _event in range(4)] == [
         f"10.244.{number}.0/24" for number in range(1, 5)
     ]
     put(lab, "10.244.7.0-24")
-    assert subnet(watcher.next("added")) == "10.244.7.0/24"
+    assert subnet(watcher.next_but_outage("added")) == "10.244.7.0/24"
 
 
 def test_watch_needs_the_store_at_its_start(own_lab: Lab, watching: Callable[..., Watcher]) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils import _firewall, _network_config
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.firewall import table as firewall
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 
-CONFIG = _network_config.parse(
+CONFIG = network_config.parse(
     {
         "Network": "10.5.0.0/16",
         "EnableIPv6": True,
@@ -24,7 +25,7 @@ CONFIG = _network_config.parse(
     }
 )
 LEASE = Lease(subnet=IPv4Network("10.5.57.0/24"), ipv6_subnet=IPv6Network("fd00:10:5:57::/64"))
-TABLES = _firewall.desired(CONFIG, LEASE, ip_masq=True)
+TABLES = firewall.desired(CONFIG, LEASE, ip_masq=True)
 
 PLACES = [
     pytest.param(
@@ -50,9 +51,9 @@ PLACES = [
 ]
 
 
-def converge(lab: Any, want: Any = TABLES, remove_leftovers: bool = False) -> _firewall.FirewallPlan:
-    plan = _firewall.plan(want, _firewall.observe(lab.run, want, lab.proc_net), remove_leftovers)
-    _firewall.apply(lab.run, plan)
+def converge(lab: Any, want: Any = TABLES, remove_leftovers: bool = False) -> firewall.FirewallPlan:
+    plan = firewall.plan(want, firewall.observe(lab.run, want, lab.proc_net), remove_leftovers)
+    firewall.apply(lab.run, plan)
     return plan
 
 
@@ -78,7 +79,7 @@ def test_packets_that_kube_proxy_marked_are_left_alone(lab: Any, at: dict[str, s
 
 @pytest.mark.parametrize("at", PLACES)
 def test_without_ip_masq_nothing_is_masqueraded(lab: Any, at: dict[str, str]) -> None:
-    converge(lab, _firewall.desired(CONFIG, LEASE, ip_masq=False))
+    converge(lab, firewall.desired(CONFIG, LEASE, ip_masq=False))
     assert lab.seen_source(lab.pod, at["pod"], lab.world, at["outside"]) == at["pod"]
 
 
@@ -131,7 +132,7 @@ def test_damage_is_found_and_repaired(lab: Any, damage: str) -> None:
 
 
 def test_counters_and_the_order_of_matches_are_no_damage(lab: Any) -> None:
-    want = _firewall.desired(CONFIG, LEASE, ip_masq=False)
+    want = firewall.desired(CONFIG, LEASE, ip_masq=False)
     lab.shell(
         "nft 'add table ip podnet_cni; add table ip6 podnet_cni'",
         "nft 'add chain ip podnet_cni forward { type filter hook forward priority filter; }'",
@@ -157,7 +158,7 @@ def test_reapplying_leaves_no_moment_without_masquerading(lab: Any) -> None:
     sender.start()
     try:
         for _round in range(40):
-            _firewall.apply(lab.run, _firewall.plan(TABLES, _firewall.Observed(tables=())))
+            firewall.apply(lab.run, firewall.plan(TABLES, firewall.Observed(tables=())))
     finally:
         stop.set()
         sender.join()
@@ -168,7 +169,7 @@ def test_reapplying_leaves_no_moment_without_masquerading(lab: Any) -> None:
 def test_a_changed_subnet_replaces_the_rules(lab: Any) -> None:
     converge(lab)
     other = Lease(subnet=IPv4Network("10.5.99.0/24"), ipv6_subnet=LEASE.ipv6_subnet)
-    plan = converge(lab, _firewall.desired(CONFIG, other, ip_masq=True))
+    plan = converge(lab, firewall.desired(CONFIG, other, ip_masq=True))
     assert plan.actions == ("repair nftables table ip podnet_cni",)
     assert "10.5.57.0/24" not in lab.shell("nft list table ip podnet_cni")
 
@@ -241,4 +242,4 @@ def test_a_missing_right_is_told_before_any_change(lab: Any) -> None:
         return lab.run(["unshare", "--user", *command], text)
 
     with pytest.raises(PodnetError, match=r"nft -j .* failed .*not permitted.*CAP_NET_ADMIN"):
-        _firewall.observe(powerless, TABLES, lab.proc_net)
+        firewall.observe(powerless, TABLES, lab.proc_net)

@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import __file__ as imported
 from ansible_collections.podnet.cni.tests.integration import _kube, _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
 
 TREE = Path(imported).parents[5]
 ROLE = "podnet.cni.flannel"
@@ -51,7 +52,10 @@ def play(
 ) -> Outcome:
     """Run the role on localhost, once for each set of variables."""
     tasks = [
-        {"ansible.builtin.include_role": {"name": ROLE, "tasks_from": tasks_from}, "vars": dict(variables)}
+        {
+            "ansible.builtin.include_role": {"name": ROLE, "tasks_from": tasks_from},
+            "vars": as_typed("flannel", variables),
+        }
         for variables in runs
     ]
     book = directory / "play.yml"

@@ -30,8 +30,9 @@ def installed(
     name: str = "kube-flannel-ds",
     image: str = "docker.io/flannel/flannel:v0.22.0",
     annotations: dict[str, str] | None = None,
+    daemon: Obj | None = None,
 ) -> list[Obj]:
-    """An older flannel as another installer left it."""
+    """An older flannel as another installer left it; C(daemon) is added to its container."""
     selector = {"app": "flannel"} if selector is None else selector
     pod = {"tier": "node", **selector, **(labels or {})}
     container = {
@@ -41,6 +42,7 @@ def installed(
         "args": ["--ip-masq", "--kube-subnet-mgr"],
         "resources": {"limits": {"cpu": "100m"}},
         "volumeMounts": [{"name": "flannel-cfg", "mountPath": "/etc/kube-flannel/"}],
+        **(daemon or {}),
     }
     spec = {
         "selector": {"matchLabels": selector, **({"matchExpressions": expressions} if expressions else {})},
@@ -77,18 +79,45 @@ def containers(daemonset: Obj | None) -> dict[str, Obj]:
 
 
 def upgraded(
-    cluster: Cluster, before: Obj | None, namespace: str = "kube-flannel", name: str = "kube-flannel-ds"
+    cluster: Cluster,
+    before: Obj | None,
+    namespace: str = "kube-flannel",
+    name: str = "kube-flannel-ds",
+    *,
+    kept: bool = False,
 ) -> Obj:
-    """The DaemonSet, which has to be the one of before, with nothing of the other installer left in it."""
+    """The DaemonSet, which has to be the one of before, with what the other installer set or without it."""
     after = cluster.daemonset(namespace, name)
     assert before is not None
     assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["spec"]["selector"] == before["spec"]["selector"]
     assert containers(after)["kube-flannel"]["image"] == "ghcr.io/flannel-io/flannel:v0.28.9"
-    assert "limits" not in containers(after)["kube-flannel"]["resources"]
-    assert list(containers(after)) == ["kube-flannel"]
+    assert ("limits" in containers(after)["kube-flannel"]["resources"]) is kept
+    assert list(containers(after)) == ["kube-flannel", *(["old-helper"] if kept else [])]
     return after
+
+
+def ran_flannel(cluster: Cluster, name: str) -> None:
+    """A Node as flanneld leaves it, with an annotation of an administrator."""
+    notes = {f"flannel.alpha.coreos.com/{key}": "x" for key in ("backend-type", "kube-subnet-manager", "public-ip")}
+    notes["flannel.alpha.coreos.com/public-ip-overwrite"] = "198.18.0.9"
+    cluster.server.apply(_kube.node(name, annotations=notes))
+    conditions = [
+        {"type": "Ready", "status": "True"},
+        {"type": "NetworkUnavailable", "status": "False", "reason": "FlannelIsUp"},
+    ]
+    body = {"status": {"conditions": conditions}}
+    cluster.server.api("PATCH", f"/api/v1/nodes/{name}/status", body, "application/merge-patch+json")
+
+
+def marks(cluster: Cluster, name: str) -> tuple[list[str], str]:
+    """The annotations of flannel on a Node, and its condition."""
+    node = cluster.get(f"/api/v1/nodes/{name}")
+    assert node is not None
+    held = [key.partition("/")[2] for key in node["metadata"]["annotations"] if key.startswith("flannel.")]
+    found = [each for each in node["status"]["conditions"] if each["type"] == "NetworkUnavailable"]
+    return sorted(held), " ".join(f"{each['status']} {each['reason']}" for each in found)
 
 
 def test_from_an_empty_cluster_and_back(cluster: Cluster) -> None:
@@ -104,9 +133,18 @@ def test_from_an_empty_cluster_and_back(cluster: Cluster) -> None:
     assert cluster.run().changed == 0
     assert cluster.writes(mark) == [], "a run that changes nothing writes nothing"
 
-    assert cluster.run(netpol_enabled=True).changed == 1
+    mark = cluster.server.audit_mark()
+    refused = cluster.run(netpol_enabled=True)
+    assert refused.failed_with("The policy sidecar is not switched on. The cluster has no Node")
+    assert cluster.run(
+        netpol_enabled=True, netpol_unenforced="accept", netpol_image_tag="v1.1.1-iptracker"
+    ).failed_with("the flavour iptracker asks a server")
+    assert cluster.writes(mark) == [], "what nobody knows to be enforced is refused before anything is changed"
+    assert cluster.run(netpol_enabled=True, netpol_unenforced="accept").changed == 1
     assert list(containers(cluster.daemonset())) == ["kube-flannel", "kube-network-policies"]
-    assert cluster.run().changed == 1
+    assert cluster.run().changed == 0, "defaults do not end enforcement"
+    ended = cluster.run(netpol_enabled=False)
+    assert ended.changed == 1 and "stop acting" in ended.output
     assert list(containers(cluster.daemonset())) == ["kube-flannel"]
 
     refused = cluster.run(backend="host-gw")
@@ -121,9 +159,18 @@ def test_from_an_empty_cluster_and_back(cluster: Cluster) -> None:
     checksum = after["spec"]["template"]["metadata"]["annotations"]["podnet.cni/config-sha256"]
     assert checksum != daemonset["spec"]["template"]["metadata"]["annotations"]["podnet.cni/config-sha256"]
 
-    assert cluster.run("uninstall").changed == 1
+    for name in ("n1", "n2"):
+        ran_flannel(cluster, name)
+    assert cluster.run("uninstall").changed == 2
     assert cluster.daemonset() is None
     assert cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel") is None
+    assert [marks(cluster, name) for name in ("n1", "n2")] == [(["public-ip-overwrite"], "True FlannelIsRemoved")] * 2
+    options = {"kubeconfig": str(cluster.server.admin), "cleaned": ["n1"]}
+    assert run_module("flannel_node_marks", options, check=True)["changed"]
+    done = run_module("flannel_node_marks", options)
+    assert (done["actions"], done["uncleaned"]) == (["remove condition NetworkUnavailable of Node n1"], ["n2"])
+    assert (marks(cluster, "n1")[1], marks(cluster, "n2")[1]) == ("", "True FlannelIsRemoved")
+    assert not run_module("flannel_node_marks", options)["changed"]
 
 
 @pytest.mark.parametrize(
@@ -138,11 +185,11 @@ def test_older_flannel_is_upgraded_in_place(cluster: Cluster, selector: dict[str
     cluster.server.apply(*installed("kube-system", selector=selector, labels=labels, name="our-flannel"))
     before = cluster.daemonset("kube-system", "our-flannel")
     mark = cluster.server.audit_mark()
-    assert cluster.run(check=True).changed == 2
+    assert cluster.run(check=True, adopt_values="drop").changed == 2
     assert cluster.run(adopt="never").failed_with("DaemonSet kube-system/our-flannel, which this role did not make")
     assert cluster.writes(mark) == []
 
-    assert cluster.run().changed == 2
+    assert cluster.run(adopt_values="drop").changed == 2
     upgraded(cluster, before, "kube-system", "our-flannel")
     assert cluster.daemonset() is None
     configmap = cluster.get("/api/v1/namespaces/kube-system/configmaps/kube-flannel-cfg")
@@ -153,8 +200,26 @@ def test_older_flannel_is_upgraded_in_place(cluster: Cluster, selector: dict[str
     assert cluster.writes(mark) == []
 
 
+def renamed_rights(namespace: str) -> list[dict[str, Any]]:
+    """A ClusterRole and its binding to flannel's account under names that a Kustomize prefix gives."""
+    version = "rbac.authorization.k8s.io/v1"
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "prod-flannel"}
+    subject = {"kind": "ServiceAccount", "name": "flannel", "namespace": namespace}
+    rules = [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]}]
+    return [
+        {"apiVersion": version, "kind": "ClusterRole", "metadata": {"name": "prod-flannel"}, "rules": rules},
+        {
+            "apiVersion": version,
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "prod-flannel"},
+            "roleRef": reference,
+            "subjects": [subject],
+        },
+    ]
+
+
 def test_what_was_adopted_is_removed_where_it_is(cluster: Cluster) -> None:
-    cluster.server.apply(*installed("net-x", name="our-flannel"))
+    cluster.server.apply(*installed("net-x", name="our-flannel"), *renamed_rights("net-x"))
     mark = cluster.server.audit_mark()
     assert cluster.run("uninstall").failed_with("DaemonSet net-x/our-flannel was not made by this role")
     assert cluster.writes(mark) == []
@@ -163,6 +228,8 @@ def test_what_was_adopted_is_removed_where_it_is(cluster: Cluster) -> None:
     assert cluster.daemonset("net-x", "our-flannel") is None
     assert cluster.get("/api/v1/namespaces/net-x/configmaps/kube-flannel-cfg") is None
     assert cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/flannel") is None
+    for kind in ("clusterroles", "clusterrolebindings"):
+        assert cluster.get(f"/apis/rbac.authorization.k8s.io/v1/{kind}/prod-flannel") is None
     kept = cluster.get("/api/v1/namespaces/net-x")
     assert kept is not None and "deletionTimestamp" not in kept["metadata"]
     cluster.server.apply(*installed("net-y"))
@@ -172,20 +239,21 @@ def test_what_was_adopted_is_removed_where_it_is(cluster: Cluster) -> None:
 
 def test_the_sidecar_of_the_module_is_not_dropped(cluster: Cluster) -> None:
     def module(**options: Any) -> None:
-        done = run_module("flannel_network_policy", {"kubeconfig": str(cluster.server.admin), **options})
+        options = {"kubeconfig": str(cluster.server.admin), "unenforced": "accept", **options}
+        done = run_module("flannel_network_policy", options)
         assert not done.get("failed"), done
 
     assert cluster.run().changed == 1
     module()
     mark = cluster.server.audit_mark()
-    assert cluster.run().failed_with("Set flannel_netpol_enabled to have the role run the sidecar")
+    assert cluster.run(netpol_enabled=False).failed_with("Remove it with flannel_network_policy and state absent")
     assert cluster.writes(mark) == []
-    assert cluster.run("wanted").failed_with("Set flannel_netpol_enabled"), "what the role upgrade asks"
+    assert cluster.run("wanted", netpol_enabled=False).failed_with("state absent"), "what the role upgrade asks"
     assert list(containers(cluster.daemonset())) == ["kube-flannel", "kube-network-policies"]
     module(state="absent")
     assert cluster.run().code == 0
     module()
-    assert cluster.run(netpol_enabled=True).code == 0
+    assert cluster.run().code == 0
     taken = containers(cluster.daemonset())["kube-network-policies"]
     assert taken["command"][0] == "/bin/netpol" and "args" not in taken
 
@@ -211,9 +279,11 @@ def test_waves_take_a_container_away_and_its_rights_afterwards(cluster: Cluster)
         cluster.server.start_controller_manager("10.244.0.0/16", "daemonset-controller")
     except _kube_binaries.Missing as reason:
         pytest.skip(str(reason))
-    assert cluster.run(netpol_enabled=True).changed == 1
+    assert cluster.run(netpol_enabled=True, netpol_unenforced="accept").changed == 1
     mark = cluster.server.audit_mark()
-    done = cluster.run(rollout=True, rollout_soak=0, rollout_max_failed="10%", rollout_command=["true"])
+    done = cluster.run(
+        netpol_enabled=False, rollout=True, rollout_soak=0, rollout_max_failed="10%", rollout_command=["true"]
+    )
     assert done.code == 0, done.output
     assert list(containers(cluster.daemonset())) == ["kube-flannel"]
     written = [line for line in cluster.writes(mark) if "/clusterroles/" in line or "/daemonsets/" in line]
@@ -223,7 +293,7 @@ def test_waves_take_a_container_away_and_its_rights_afterwards(cluster: Cluster)
     rules = cluster.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel")
     assert rules is not None
     assert not [rule for rule in rules["rules"] if "networkpolicies" in rule["resources"]]
-    refused = cluster.run(rollout=True, rollout_canary_selector="pool=x", netpol_enabled=True, check=True)
+    refused = cluster.run(rollout=True, rollout_canary_selector="pool=x", args=["--ip-masq"], check=True)
     assert refused.failed_with("canary_selector selects no node")
     refused = cluster.run(rollout=True, rollout_log_others=[{"container": "x", "unknown": 1}])
     assert refused.failed_with("unknown")
@@ -234,14 +304,34 @@ def test_waves_take_a_container_away_and_its_rights_afterwards(cluster: Cluster)
 
 def test_helm_release_without_the_label_is_taken_over(cluster: Cluster) -> None:
     annotations = {"meta.helm.sh/release-name": "net", "meta.helm.sh/release-namespace": "net-x"}
-    cluster.server.apply(*installed("net-x", annotations=annotations))
+    address = {"name": "KUBERNETES_SERVICE_HOST", "value": "198.18.0.10"}
+    own = {"args": ["--ip-masq", "--kube-subnet-mgr", "--iface=eth1"], "env": [address]}
+    cluster.server.apply(*installed("net-x", annotations=annotations, daemon=own))
     before = cluster.daemonset("net-x")
+    mark = cluster.server.audit_mark()
+    assert cluster.run(adopt_values="drop", check=True).failed_with("--iface = eth1 (flannel_args)")
+    shown = cluster.run(check=True, diff=True)
+    assert shown.changed == 2
+    for line in ("--iface = eth1 (flannel_args): kept", '"container.old-helper": "example.com/helper:1"'):
+        assert line in shown.output
+    assert cluster.writes(mark) == []
+
     done = cluster.run()
     assert done.changed == 2
     assert "The Helm release net is taken over" in " ".join(done.output.split())
-    after = upgraded(cluster, before, "net-x")
+    after = upgraded(cluster, before, "net-x", kept=True)
     assert "meta.helm.sh/release-name" not in (after["metadata"].get("annotations") or {})
-    assert cluster.run().changed == 0
+    daemon = containers(after)["kube-flannel"]
+    assert daemon["args"] == ["--ip-masq", "--kube-subnet-mgr", "--iface=eth1", "--healthz-port=8081"]
+    assert address in daemon["env"]
+    assert cluster.run().changed == 0, "what was kept once is kept"
+    dropped = cluster.run(adopt_values="drop", adopt_drop=["--iface", "env.KUBERNETES_SERVICE_HOST"])
+    assert dropped.changed == 1
+    after = upgraded(cluster, before, "net-x")
+    assert "--iface=eth1" not in containers(after)["kube-flannel"]["args"]
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "kube-flannel", "env": [address]}]}}}}
+    assert cluster.run(daemonset_patch=patch).changed == 1
+    assert address in containers(cluster.daemonset("net-x"))["kube-flannel"]["env"]
 
 
 def test_selector_that_cannot_be_kept_makes_a_new_daemonset(cluster: Cluster) -> None:

@@ -15,6 +15,11 @@ from ansible_collections.podnet.cni.tests.integration import _chart, _kube_binar
 from ansible_collections.podnet.cni.tests.integration.flannel_role.conftest import Cluster
 
 
+@pytest.fixture(autouse=True)
+def _kubernetes_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    _chart.see_kubernetes_core(monkeypatch)
+
+
 @pytest.fixture
 def chart(tmp_path: Path) -> Path:
     """A directory with the chart."""
@@ -58,7 +63,7 @@ def test_release_from_nothing_to_nothing(cluster: Cluster, run: Any) -> None:
     assert run(pod_cidr="10.240.0.0/12") == 0
 
     cluster.server.api("DELETE", "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds")
-    assert run(pod_cidr="10.240.0.0/12") == 1, "the release is recorded as it should be, but not there"
+    assert run(pod_cidr="10.240.0.0/12") == 2, "the release is recorded as it should be, but not there"
     assert cluster.daemonset() is not None
 
     run(tasks_from="uninstall")

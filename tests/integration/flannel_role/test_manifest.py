@@ -44,6 +44,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "tolerations": [],
         "resources": {},
     },
+    "older": {"image_tag": "v0.27.4"},
+    "newer": {"image_tag": "v0.28.6-amd64"},
+    "own": {"image_tag": "team-build"},
+    "patched": {"daemonset_patch": {"spec": {"minReadySeconds": 7}}},
     "ipv6": {"pod_cidr": "", "pod_cidr_v6": "fd00:18::/48", "backend": "host-gw"},
 }
 RELEASES = [f"1.{minor}" for minor in range(25, int(kubernetes_validate.latest_version().split(".")[1]) + 1)]
@@ -175,9 +179,33 @@ def test_what_is_switched_off_leaves_nothing_behind(rendered: dict[str, Objects]
 def test_pods_restart_when_the_configuration_changes(rendered: dict[str, Objects]) -> None:
     checksums = [
         one(objects, "DaemonSet")["spec"]["template"]["metadata"]["annotations"]["podnet.cni/config-sha256"]
-        for objects in rendered.values()
+        for name, objects in rendered.items()
+        if not {"image_tag", "daemonset_patch"} & set(VARIANTS[name])
     ]
-    assert len(set(checksums)) == len(VARIANTS)
+    assert len(checksums) > 3
+    assert len(set(checksums)) == len(checksums)
+
+
+@pytest.mark.parametrize(
+    ("name", "command", "path"),
+    [
+        ("older", "cp", "/healthz"),
+        ("newer", "/opt/bin/install-conf", "/healthz"),
+        ("own", "/opt/bin/install-conf", "/readyz"),
+        ("plain", "/opt/bin/install-conf", "/readyz"),
+    ],
+)
+def test_an_image_is_asked_for_what_it_has(rendered: dict[str, Objects], name: str, command: str, path: str) -> None:
+    """install-conf came with 0.28.6, /readyz with 0.28.9."""
+    spec = pod(rendered[name])
+    assert spec["initContainers"][1]["command"] == [command]
+    assert spec["containers"][0]["readinessProbe"]["httpGet"]["path"] == path
+
+
+def test_a_patch_is_in_the_daemonset(rendered: dict[str, Objects]) -> None:
+    patched, plain = one(rendered["patched"], "DaemonSet"), one(rendered["plain"], "DaemonSet")
+    assert patched["spec"].pop("minReadySeconds") == 7
+    assert patched == plain
 
 
 def test_bad_input_is_refused(tmp_path: Path) -> None:

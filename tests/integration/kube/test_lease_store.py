@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import AccessError, Event
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import KubernetesStore, Settings
 from ansible_collections.podnet.cni.tests.integration import _kube
@@ -140,7 +140,7 @@ def test_without_a_public_ip_the_nodes_own_address_counts(clean: _kube.KubeServe
 def test_an_unusable_overwrite_is_refused(clean: _kube.KubeServer, limited: Path) -> None:
     clean.apply(_kube.node("one", ["10.44.1.0/24"], {PREFIX + "public-ip-overwrite": "nat.example"}))
     leases = store(limited)
-    with pytest.raises(InputError, match=r"public-ip-overwrite 'nat.example' is no IPv4 address"):
+    with pytest.raises(InputError, match=r"public-ip-overwrite 'nat.example' is not an address that flanneld reads"):
         leases.acquire(leases.require_config(), [request("one", "198.18.0.1")], want)
     assert PREFIX + "public-ip" not in annotations(clean, "one")
 

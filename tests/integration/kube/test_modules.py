@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.podnet.cni.plugins.module_utils._vtep import derive_mac
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.vtep import derive_mac
 from ansible_collections.podnet.cni.tests.integration import _kube
 from ansible_collections.podnet.cni.tests.integration.kube._leases import NODES, PREFIX, Cluster, annotations
 
@@ -58,7 +58,9 @@ def test_check_write_again_release(cluster: Cluster) -> None:
 def test_an_unassigned_external_host_in_check_mode(cluster: Cluster) -> None:
     nodes = [{"name": "edge", "public_ip": "198.18.0.9"}]
     planned = cluster.module("flannel_lease", check=True, nodes=nodes, create_nodes=True)
-    assert planned["actions"] == ["lease of a subnet yet to be assigned to edge: created"]
+    assert planned["actions"] == [
+        "lease 10.44.80.0/24 to edge: created; the cluster chooses its subnet, and this one is an example"
+    ]
     assert cluster.kube.api("GET", NODES)["items"] == []
 
 

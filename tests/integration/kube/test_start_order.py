@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import __file__ as imported
+from ansible_collections.podnet.cni.plugins.module_utils._kube import wait
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.tests.integration import _kube
 from ansible_collections.podnet.cni.tests.integration.etcd._lab import environment, run_module
 from ansible_collections.podnet.cni.tests.integration.kube.test_apply import item
@@ -191,7 +193,12 @@ def test_a_server_that_goes_away_in_between(own_kube: _kube.KubeServer, tmp_path
 
 def test_a_definition_that_becomes_good_late(kube: _kube.KubeServer, taken: dict[str, Any], tmp_path: Path) -> None:
     second = item("Second", "s", version="order.example.org/v1")
-    given = {"kubeconfig": str(kube.admin), "definitions": [taken, second], "wait_timeout": 60, "patience": 0.5}
+    given = {
+        "kubeconfig": str(kube.admin),
+        "definitions": [taken, second],
+        "wait_timeout": 60,
+        "_task": {"patience": 0.5},
+    }
 
     def make_room() -> None:
         changed = crd("firsts", "First", listKind="OtherList")
@@ -201,7 +208,7 @@ def test_a_definition_that_becomes_good_late(kube: _kube.KubeServer, taken: dict
     assert not done.result["failed"], done.output
     assert "seconds.order.example.org: NamesAccepted is False" in done.lines[0]
     assert done.result["changed"]
-    assert done.result["finished"]
+    assert done.result["done"]
     assert done.result["actions"] == [
         "create CustomResourceDefinition seconds.order.example.org",
         "create Second s",
@@ -227,7 +234,13 @@ def test_deletion_that_is_held_up(kube: _kube.KubeServer, tmp_path: Path) -> Non
     held = item("ConfigMap", "held", "default")
     held["metadata"]["finalizers"] = ["example.org/hold"]
     kube.api("POST", "/api/v1/namespaces/default/configmaps", held)
-    given = {"kubeconfig": str(kube.admin), "definitions": [held], "state": "absent", "wait": True, "patience": 0.5}
+    given = {
+        "kubeconfig": str(kube.admin),
+        "definitions": [held],
+        "state": "absent",
+        "wait": True,
+        "_task": {"patience": 0.5},
+    }
 
     def let_go() -> None:
         kube.api("PATCH", "/api/v1/namespaces/default/configmaps/held", {"metadata": {"finalizers": None}}, MERGE)
@@ -265,7 +278,7 @@ def test_a_server_that_is_up_but_not_ready() -> None:
             thread.join()
     problem = "/readyz: poststarthook/rbac/bootstrap-roles failed: reason withheld"
     assert found["missing"] == [{"object": f"API server {url}", "problem": problem}], found
-    assert not found["finished"]
+    assert not found["done"]
 
 
 def test_pod_cidrs_that_come_late(own_kube: _kube.KubeServer, tmp_path: Path) -> None:
@@ -277,9 +290,10 @@ def test_pod_cidrs_that_come_late(own_kube: _kube.KubeServer, tmp_path: Path) ->
         own_kube.api("POST", "/api/v1/nodes", each)
 
     lacking = {"object": "Node late", "problem": "it has no podCIDR of IPv4 yet"}
-    assert (look(own_kube, **options)["missing"], look(own_kube, **options)["finished"]) == ([lacking], True)
+    assert (look(own_kube, **options)["missing"], look(own_kube, **options)["done"]) == ([lacking], True)
     over = waited(own_kube, tmp_path, timeout=1, **options)
-    assert over.result["msg"] == "after 1 s: Node late: it has no podCIDR of IPv4 yet."
+    said = "after 1 s: Node late: it has no podCIDR of IPv4 yet; kube-controller-manager: there is no Lease"
+    assert over.result["msg"].startswith(said), over.result["msg"]
 
     def assign() -> None:
         spec = {"podCIDR": "10.244.2.0/24", "podCIDRs": ["10.244.2.0/24"]}
@@ -300,7 +314,7 @@ def test_nodes_and_rollouts(kube: _kube.KubeServer) -> None:
     kube.api("PATCH", "/api/v1/nodes/unready/status", {"status": {"conditions": [condition]}}, MERGE)
     options = {"nodes_ready": True, "rollouts": [{"namespace": "default", "name": "none"}]}
     found = look(kube, check=False, **options)
-    assert not found["finished"]
+    assert not found["done"]
     assert found["missing"] == [
         {"object": "Node unready", "problem": "Ready is False, reason KubeletNotReady: cni plugin not ready"},
         {"object": "DaemonSet default/none", "problem": "it does not exist"},
@@ -326,7 +340,7 @@ def test_pods_that_nobody_replaces_are_warned_about(kube: _kube.KubeServer) -> N
     looked = look(kube, check=False, rollouts=[{"namespace": "default", "name": "owned"}])
     applied = run_module("kube_apply", {"kubeconfig": str(kube.admin), "definitions": [daemons], "wait": True})
     for result in (looked, applied):
-        assert result["finished"], result
+        assert result["done"], result
         assert "2 of 3 pods are of an older template and stay so" in str(result["warnings"])
     kube.api("DELETE", f"{path}/owned")
 
@@ -347,9 +361,18 @@ def test_pods_that_are_not_ready_are_named(kube: _kube.KubeServer) -> None:
     kube.api("PATCH", "/api/v1/namespaces/default/pods/explained-1/status", {"status": status}, MERGE)
     wanted = [{"namespace": "default", "name": "explained"}]
     assert len(look(kube, rollouts=wanted)["missing"]) == 1
-    assert look(kube, rollouts=wanted, explain=True)["missing"][1] == {
+    defaults = {name: spec.get("default") for name, spec in {**wait.ARGUMENT_SPEC, **wait.TOLD}.items()}
+    params = {
+        **defaults,
+        "ready": True,
+        "explain": True,
+        "rollouts": [{**wanted[0], "kind": "DaemonSet", "left_out": []}],
+    }
+    with KubeClient.from_options({"kubeconfig": str(kube.admin)}) as client:
+        explained = wait.run(client, params, True)
+    assert explained["missing"][1] == {
         "object": "Pod default/explained-1 on n1",
-        "problem": "container c is in ImagePullBackOff: no such image",
+        "problem": "container c is in ImagePullBackOff: no such image; its Node is gone",
     }
     kube.api("DELETE", "/apis/apps/v1/namespaces/default/daemonsets/explained")
     kube.api("DELETE", "/api/v1/namespaces/default/pods/explained-1?gracePeriodSeconds=0")

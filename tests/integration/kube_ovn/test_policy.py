@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import config, decision, policy
+from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import catalogue, config, decision, policy
 from ansible_collections.podnet.cni.tests.integration import _kube
 from ansible_collections.podnet.cni.tests.integration.kube_ovn._cluster import (
     CIDR,
@@ -48,6 +48,8 @@ CONFIG = config.parse(
             },
             {"annotation": "security_groups"},
             {"annotation": "snat"},
+            {"annotation": "port_vips"},
+            {"annotation": "aaps"},
         ]
     }
 )
@@ -74,6 +76,15 @@ PODS: list[dict[str, Any]] = [
     {"hostNetwork": True},
 ]
 
+
+def long_routes(size: int) -> str:
+    """Routes of so many octets, in the shortest entries that there are."""
+    entry = '{"gw":"::"}'
+    count = (size - 1) // (len(entry) + 1)
+    text = f"[{','.join([entry] * count)}]"
+    return text + " " * (size - len(text))
+
+
 VALUES = {
     ROUTES: [
         "[]",
@@ -99,10 +110,17 @@ VALUES = {
         "[{}]",
         "null",
         "[",
+        long_routes(catalogue.ROUTES_LIMIT),
+        long_routes(catalogue.ROUTES_LIMIT + 1),
+        long_routes(4 * catalogue.ROUTES_LIMIT),
     ],
     SECURITY: ["true", "false", "True", "1", "yes", " true"],
     RATE: ["0", "1000", "-1", "1.5", "10M", "9999999999"],
     "ovn.kubernetes.io/security_groups": ["a", "a,b", "a, b", "a,,b", "A", "a b"],
+    # Beside the longest routes, which must not take the others with them.
+    "ovn.kubernetes.io/port_vips": ["198.18.0.1", "198.18.0.1,fd00::1", "198.18.0.1, fd00::1", "", "x", "1.2.3"]
+    + ["198.18.0.9"] * 20,
+    "ovn.kubernetes.io/aaps": ["vip-1", "vip-1, vip-2", "Vip", "a,,b"],
     SNAT: ["198.18.0.1", "fd00::1", "198.18.0", "198.18.0.1/32", "::ffff:198.18.0.1", "::"],
 }
 

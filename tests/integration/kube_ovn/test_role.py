@@ -23,6 +23,7 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import __file__ as imported
 from ansible_collections.podnet.cni.tests.integration import _kube, _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
 from ansible_collections.podnet.cni.tests.integration.kube_ovn._cluster import (
     GATEWAY,
     ROUTES,
@@ -65,7 +66,7 @@ class Play:
         given = {f"kube_ovn_inheritance_{name}": value for name, value in variables.items()}
         given.update(kube_ovn_inheritance_kubeconfig=str(self.kube.admin), kube_ovn_inheritance_wait=False)
         role = {"name": "podnet.cni.kube_ovn_inheritance", "tasks_from": entry}
-        tasks = [{"ansible.builtin.include_role": role, "vars": given}]
+        tasks = [{"ansible.builtin.include_role": role, "vars": as_typed("kube_ovn_inheritance", given)}]
         play = [{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": tasks}]
         path = self.directory / "play.yml"
         path.write_text(json.dumps(play))

@@ -83,7 +83,7 @@ def test_bad_namespace_values_are_refused(kube: _kube.KubeServer, server: Server
         ('[{"dst":"10.0.0.1","gw":"10.16.0.1"}]', "Write 10.0.0.1/32"),
         ('[{"gw":"10.17.0.1"}]', "outside the namespace's subnets"),
         ('[{"dst":"fd00::/8","gw":"10.16.0.1"}]', "different families"),
-        ("[", "no JSON"),
+        ("[", "not JSON"),
     ):
         with pytest.raises(RuntimeError, match=reason):
             annotate(kube, path, {ROUTES: value})

@@ -193,14 +193,15 @@ def test_a_directory_that_is_no_lab_is_not_removed(labs: Labs) -> None:
 
 MAKE = """
 import subprocess, sys
-from ansible_collections.podnet.cni.plugins.module_utils import _netns_lab as lab
-from ansible_collections.podnet.cni.plugins.module_utils._netns_lab_system import System
+from ansible_collections.podnet.cni.plugins.module_utils._lab import plan as lab
+from ansible_collections.podnet.cni.plugins.module_utils._lab.system import System
 
 def run(command, text):
     done = subprocess.run(command, input=text, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
 
-system = System(run, sys.argv[1], "first", copy_on_write_dirs=["/etc"], private_dirs=["/run"], warn=print)
+places = {"copy_on_write_dirs": ["/etc"], "private_dirs": ["/run"], "data_dir": sys.argv[1] + "-data"}
+system = System(run, sys.argv[1], "first", **places, warn=print)
 hosts = [{"name": f"h{number}", "offset": None, "processes": []} for number in range(20)]
 want = lab.desired(hosts, lab.parse_networks([("", "198.18.0.0/24"), ("", "fd00:18::/64")]), 1500, True)
 system.apply(lab.plan(want, lab.NOTHING), want)

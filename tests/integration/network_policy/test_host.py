@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import queue_trial
 from ansible_collections.podnet.cni.tests.integration._warm import run_module
 
 TABLE = """
@@ -58,9 +59,9 @@ class Host:
         return {each["check"]: each["level"] for each in found}
 
     @contextlib.contextmanager
-    def listener(self) -> Iterator[None]:
+    def listener(self, script: str = LISTEN) -> Iterator[None]:
         """Something that listens on queue 98; skips where the kernel has no queues."""
-        command = self.enter(sys.executable, "-c", LISTEN)
+        command = self.enter(sys.executable, "-c", script)
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
             if process.stdout is None or process.stdout.readline() != "listening\n":
@@ -86,14 +87,14 @@ def test_leftover_is_reported_and_removed(host: Host) -> None:
     clean = host.module("network_policy_host_info")
     assert (clean["leftover"], clean["running"], clean["changed"]) == (False, False, False)
     assert "leftover" not in host.checks()
-    assert not host.module("network_policy_host")["changed"]
+    assert not host.module("network_policy_cleanup")["changed"]
     host.nft(TABLE)
     assert host.module("network_policy_host_info")["leftover"] is True
     assert host.checks()["leftover"] == "warning"
-    planned = host.module("network_policy_host", check=True)
+    planned = host.module("network_policy_cleanup", check=True)
     assert planned["changed"] and "ct label set" in planned["diff"]["before"]
-    assert host.module("network_policy_host")["actions"] == planned["actions"]
-    assert not host.module("network_policy_host")["changed"]
+    assert host.module("network_policy_cleanup")["actions"] == planned["actions"]
+    assert not host.module("network_policy_cleanup")["changed"]
     listed = subprocess.run(host.enter("nft", "list", "tables"), check=True, capture_output=True, text=True).stdout
     assert listed.split("\n")[:1] == ["table ip flannel-ipv4"], "others' tables stay"
 
@@ -106,6 +107,42 @@ def test_the_kernel_is_asked(host: Host) -> None:
         assert (name in host.checks()) is (code.returncode != 0)
     listed = subprocess.run(host.enter("nft", "list", "tables"), check=True, capture_output=True, text=True).stdout
     assert "podnet-probe" not in listed
+
+
+def test_a_queue_obeys_its_listener(host: Host) -> None:
+    """The trial's own listener, behind a queue of iptables where the kernel has none of nftables."""
+
+    def queued() -> queue_trial.Trial:
+        rule = ["-p", "udp", "--dport", str(queue_trial.PORT), "-j", "NFQUEUE", "--queue-num", str(queue_trial.QUEUE)]
+        made = subprocess.run(["iptables-legacy", "-A", "OUTPUT", *rule], check=False, capture_output=True, text=True)
+        if made.returncode != 0:
+            return queue_trial.Trial({}, {"skip": made.stderr})
+        works, reason = queue_trial.verdicts_work()
+        return queue_trial.Trial({"verdicts": works}, {"verdicts": reason})
+
+    if shutil.which("iptables-legacy") is None:
+        pytest.skip("needs iptables-legacy")
+    queued_trial = queue_trial.in_new_namespace(queued)
+    if "skip" in queued_trial.reasons:
+        pytest.skip(f"this kernel has no queue for iptables: {queued_trial.reasons['skip']}")
+    assert queued_trial.works == {"verdicts": True}, queued_trial.reasons
+    silent = queue_trial.in_new_namespace(lambda: queue_trial.Trial({"v": queue_trial.verdicts_work()[0]}))
+    assert silent.works == {"v": False}, "without a rule nothing is queued"
+
+
+def test_the_sidecars_own_queue_and_port_are_no_strangers(host: Host, tmp_path: Path) -> None:
+    """A process called netpol that holds both, without a table, as on a kernel that refuses its rules."""
+    script = LISTEN.replace(
+        "print(",
+        "import ctypes; ctypes.CDLL(None).prctl(15, b'netpol', 0, 0, 0)\n"
+        "port = socket.create_server(('127.0.0.1', 9080))\nprint(",
+    )
+    with host.listener(script):
+        found = host.checks()
+        assert {"queue_taken", "port_taken"}.isdisjoint(found), found
+        assert found["rules_missing"] == "error"
+        answer = host.module("network_policy_host_info")
+        assert answer["can_enforce"] == "no" and answer["running"] is False
 
 
 def test_switched_off_bridge_is_an_error(host: Host) -> None:
@@ -124,7 +161,16 @@ def test_queue_and_port_in_use(host: Host) -> None:
         assert host.checks()["queue_taken"] == "error"
         assert "queue_taken" not in host.checks(nfqueue_id=99)
         host.nft(TABLE)
+        assert host.module("network_policy_host_info")["running"] is False, "a listener of another name"
+        assert host.checks()["queue_taken"] == "error"
+        assert host.module("network_policy_cleanup")["changed"]
+
+
+def test_the_table_of_a_sidecar_that_listens_stays(host: Host) -> None:
+    script = LISTEN.replace("print(", "import ctypes; ctypes.CDLL(None).prctl(15, b'netpol', 0, 0, 0)\nprint(")
+    host.nft(TABLE)
+    with host.listener(script):
         assert host.module("network_policy_host_info")["running"] is True
         assert {"queue_taken", "leftover"}.isdisjoint(host.checks())
-        assert "still listens" in host.module("network_policy_host")["msg"]
-        assert host.module("network_policy_host", force=True)["changed"]
+        assert "still listens" in host.module("network_policy_cleanup")["msg"]
+        assert host.module("network_policy_cleanup", force=True)["changed"]

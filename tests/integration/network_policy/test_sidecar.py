@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +65,8 @@ def flannel(kube: _kube.KubeServer) -> Iterator[_kube.KubeServer]:
 
 
 def run(kube: _kube.KubeServer, check: bool = False, **options: Any) -> dict[str, Any]:
-    return run_module("flannel_network_policy", {"kubeconfig": str(kube.admin), **options}, check=check, diff=True)
+    options = {"kubeconfig": str(kube.admin), "unenforced": "accept", **options}
+    return run_module("flannel_network_policy", options, check=check, diff=True)
 
 
 def writes(kube: _kube.KubeServer, mark: int) -> list[str]:
@@ -127,6 +130,106 @@ def test_the_account_may_read_what_the_sidecar_reads(flannel: _kube.KubeServer) 
             }
             answer = flannel.api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
             assert answer["status"]["allowed"], (group, resource, verb)
+
+
+@pytest.fixture
+def nodes(kube: _kube.KubeServer) -> Iterator[list[str]]:
+    names = ["node-1", "node-2"]
+    for name in names:
+        kube.api("POST", "/api/v1/nodes", {"metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}}})
+    yield names
+    for name in names:
+        kube.api("DELETE", f"/api/v1/nodes/{name}")
+
+
+def test_nothing_is_added_before_every_node_is_known_to_enforce(flannel: _kube.KubeServer, nodes: list[str]) -> None:
+    good = {"can_enforce": "yes", "reasons": [], "hostname": "n1.example"}
+    bad = {"can_enforce": "no", "reasons": ["the kernel lacks the nftables queue statement."], "hostname": "node-2"}
+    mark = flannel.audit_mark()
+    for check in (True, False):
+        refused = run(flannel, check=check, unenforced="refuse", nodes={"node-1": good, "host-2": bad})["msg"]
+        assert "node-2 cannot enforce network policies: the kernel lacks the nftables queue" in refused
+        assert "node-1" not in refused
+    assert "node-1, node-2 may or may not" in run(flannel, unenforced="refuse")["msg"]
+    assert writes(flannel, mark) == []
+    known = {"node-1": good, "node-2": {**good, "hostname": "node-2"}}
+    added = run(flannel, unenforced="refuse", nodes=known)
+    assert added["changed"] and [each["can_enforce"] for each in added["enforcement"]] == ["yes", "yes"]
+    later = run(flannel, unenforced="refuse", nodes={"node-1": good, "host-2": bad})
+    assert not later["changed"] and "node-2 cannot enforce" in str(later["warnings"]), "it is there already"
+    assert not run(flannel, state="absent", unenforced="refuse").get("failed")
+
+
+def test_flavours(flannel: _kube.KubeServer) -> None:
+    refused = run(flannel, version="v1.1.1-npa-v1alpha2")["msg"]
+    assert "waits for the kinds clusternetworkpolicies of policy.networking.k8s.io/v1alpha2" in refused
+    assert "iptracker" in run(flannel, version="v1.1.1-iptracker")["msg"]
+    plural = "clusternetworkpolicies"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    names = {"plural": plural, "singular": "clusternetworkpolicy", "kind": "ClusterNetworkPolicy"}
+    version = {"name": "v1alpha2", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.policy.networking.k8s.io",
+            "annotations": {"api-approved.kubernetes.io": "https://github.com/kubernetes-sigs/network-policy-api"},
+        },
+        "spec": {"group": "policy.networking.k8s.io", "scope": "Cluster", "names": names, "versions": [version]},
+    }
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    flannel.api("POST", definitions, definition)
+    try:
+        done = run(flannel, version="v1.1.1-npa-v1alpha2")
+        for _attempt in range(50):
+            if done.get("changed"):
+                break
+            time.sleep(0.2)
+            done = run(flannel, version="v1.1.1-npa-v1alpha2")
+        assert done["changed"], done
+        rules = flannel.api("GET", f"{RBAC}/clusterroles/{ROLE}")["rules"]
+        assert [plural] in [rule["resources"] for rule in rules] and "nodes" in rules[0]["resources"]
+    finally:
+        flannel.api("DELETE", f"{definitions}/{plural}.policy.networking.k8s.io")
+
+
+def test_proof(kube: _kube.KubeServer, nodes: list[str]) -> None:
+    """Pods on a server without kubelets: the test gives them their addresses."""
+    namespace = "/api/v1/namespaces/podnet-policy-proof"
+    options = {"kubeconfig": str(kube.admin), "nodes": nodes, "image": "example/idle:1", "wait_timeout": 20}
+    kube.api("POST", "/api/v1/namespaces", {"metadata": {"name": "someones"}})
+    assert "someone else's" in run_module("network_policy_proof", {**options, "namespace": "someones"})["msg"]
+    kube.api("DELETE", "/api/v1/namespaces/someones")
+    assert "no Node nobody" in run_module("network_policy_proof", {**options, "nodes": ["nobody"]})["msg"]
+    result: dict[str, Any] = {}
+    thread = threading.Thread(target=lambda: result.update(run_module("network_policy_proof", options)))
+    thread.start()
+    given: dict[str, str] = {}
+    while thread.is_alive():
+        with contextlib.suppress(RuntimeError, OSError):
+            account = {"metadata": {"name": "default"}}
+            kube.api("POST", f"{namespace}/serviceaccounts", account)
+        with contextlib.suppress(RuntimeError, OSError):
+            for pod in kube.api("GET", f"{namespace}/pods")["items"]:
+                name = pod["metadata"]["name"]
+                if name not in given:
+                    given[name] = f"10.244.{name[-1]}.{10 + len(given)}"
+                    status = {"status": {"podIP": given[name], "podIPs": [{"ip": given[name]}]}}
+                    kube.api("PATCH", f"{namespace}/pods/{name}/status", status, "application/merge-patch+json")
+        time.sleep(0.1)
+    thread.join()
+    assert "probes" in result, result
+    first, second = result["probes"]
+    assert (first["node"], first["source_address"]) == ("node-1", given["client-0"])
+    assert [(each["address"], each["expect"]) for each in first["targets"]] == [
+        (given["open-0"], "reachable"),
+        (given["closed-0"], "unreachable"),
+        (given["open-1"], "reachable"),
+        (given["closed-1"], "unreachable"),
+    ]
+    assert second["targets"][2]["address"] == given["open-0"]
+    policy = kube.api("GET", "/apis/networking.k8s.io/v1/namespaces/podnet-policy-proof/networkpolicies/deny")
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
 
 
 def test_sidecar_of_someone_else(flannel: _kube.KubeServer) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import host_network
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
 from ansible_collections.podnet.cni.tests.integration import _netns
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -94,6 +96,46 @@ def test_a_port_that_the_kernel_holds(hosts: list[_netns.Host]) -> None:
         assert (listeners["listeners"][0]["state"], listeners["pid"]) == ("held", None)
     finally:
         host.shell("ip link del flannel.1")
+
+
+@pytest.mark.parametrize("name", ["host.forwarding", "host.range_overlap", "host.udp_port", "host.forward_rules"])
+def test_what_remedies_say_helps_on_a_real_kernel(hosts: list[_netns.Host], name: str) -> None:
+    """The commands that a remedy gives are run, and the host is read again."""
+    host = hosts[2]
+    faults = {
+        "host.forwarding": ("sysctl -qw net.ipv4.ip_forward=0", r"Set (net\.ipv4\.ip_forward) to 1", "sysctl -qw {}=1"),
+        "host.range_overlap": ("ip route add blackhole 10.244.9.0/24", r"\((ip route del blackhole \S+)\)", "{}"),
+        "host.udp_port": (
+            "ip link add vx0 type vxlan id 7 dev eth0 dstport 8472 && ip link set vx0 up",
+            r"Remove (vx0)",
+            "ip link del {}",
+        ),
+        "host.forward_rules": (
+            "nft 'table inet shut { chain way { type filter hook forward priority 0; policy drop; }; }'",
+            r"from and to (\S+) through in chain inet shut way",
+            "nft insert rule inet shut way ip saddr {0} accept; nft insert rule inet shut way ip daddr {0} accept",
+        ),
+    }
+    fault, pattern, command = faults[name]
+    check = next(each for each in HOST_CHECKS if each.id == name)
+
+    def findings() -> list[Any]:
+        found = check({"subject": "host", **read(host)}, {"network_config": CONFIG})
+        assert found
+        assert "unknown" not in {one.status for one in found}, found
+        return [one for one in found if one.status == "failed"]
+
+    host.shell("sysctl -qw net.ipv4.ip_forward=1")
+    assert findings() == []
+    try:
+        host.shell(fault)
+        (found,) = findings()
+        matched = re.search(pattern, found.remedy)
+        assert matched, found.remedy
+        host.shell(command.format(*matched.groups()))
+        assert findings() == []
+    finally:
+        host.shell("nft delete table inet shut 2>/dev/null || true", "ip link del vx0 2>/dev/null || true")
 
 
 @pytest.mark.parametrize("address", ["public_ip", "public_ipv6"])

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.tests.integration import _warm
+from ansible_collections.podnet.cni.tests.integration import _plain, _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
 
 COLLECTIONS = next(path for path in sys.path if os.path.isdir(f"{path}/ansible_collections/podnet/cni"))
 CONFIG = {"Network": "198.19.0.0/16", "Backend": {"Type": "vxlan"}}
@@ -37,9 +38,18 @@ def play(tmp_path: Path) -> Any:
             "preflight_cni_conf_dir": str(configurations),
             **variables,
         }
-        return _warm.ansible(
+        done = _warm.ansible(
             "playbook",
-            *("-i", "localhost,", "-c", "local", "-e", json.dumps(settings), *options, "podnet.cni.preflight"),
+            *(
+                "-i",
+                "localhost,",
+                "-c",
+                "local",
+                "-e",
+                json.dumps(as_typed("preflight", settings)),
+                *options,
+                "podnet.cni.preflight",
+            ),
             environment={
                 **os.environ,
                 "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
@@ -48,6 +58,9 @@ def play(tmp_path: Path) -> Any:
                 "ANSIBLE_HOME": str(tmp_path / "ansible"),
             },
         )
+        # Errors are Ansible's own text.
+        assert done.returncode or _plain.faults(done.stdout) == []
+        return done
 
     return run
 
@@ -56,7 +69,7 @@ def test_findings_are_written_and_fail_the_play(play: Any, tmp_path: Path) -> No
     report = tmp_path / "report.json"
     done = play("--check", preflight_json=str(report))
     assert done.returncode == 2
-    assert "move it out of the directory" in done.stdout
+    assert "move it out of the directory" in " ".join(done.stdout.split())
     document = json.loads(report.read_text())
     found = [one for one in document["findings"] if one["id"] == "host.conflist" and one["status"] == "failed"]
     assert [one["seen"].split()[0] for one in found] == [INVALID]
@@ -74,6 +87,12 @@ def test_never_is_never(play: Any) -> None:
     assert "host.conflist" in done.stdout
     assert "ok       host.clock" in done.stdout
     assert "Ask the other hosts" not in done.stdout
+
+
+def test_nobody_is_not_success(play: Any) -> None:
+    done = play(preflight_hosts="nobody")
+    assert done.returncode != 0
+    assert "preflight_hosts (nobody) matches no host" in " ".join(done.stdout.split())
 
 
 def test_a_check_that_does_not_exist_is_named(play: Any) -> None:

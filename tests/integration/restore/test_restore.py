@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils import _firewall, _restore, _restore_script
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.firewall import table as firewall
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     Address,
     DataPlane,
@@ -30,6 +30,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     Route,
     WireguardPeer,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.restore import files as restore
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.restore import script as restore_script
 
 
 def ip(text: str) -> bytes:
@@ -67,8 +69,8 @@ HOST_GW = DataPlane(
     networks=(Prefix(ip("10.5.0.0"), 16),),
     routes=[Route(ip("10.5.66.0"), 24, ip("198.18.0.2"), "eth0")],
 )
-FIREWALL = _firewall.replacement(
-    [_firewall.Table("ip", (_firewall.Chain("forward", "filter", "forward", 0, "accept", ("counter accept",)),))]
+FIREWALL = firewall.replacement(
+    [firewall.Table("ip", (firewall.Chain("forward", "filter", "forward", 0, "accept", ("counter accept",)),))]
 )
 SUBNET_ENV = "FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=10.5.57.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
 
@@ -95,9 +97,9 @@ class Node:
         """Write the restore files as flannel_dataplane does."""
         if options.get("subnet_env"):
             options["subnet_file"] = str(self.subnet_file)
-        want = _restore.desired(plane, **options)
+        want = restore.desired(plane, **options)
         directory = str(self.directory / "restore")
-        _restore.apply(want, _restore.plan(want, _restore.observe(directory), directory), directory)
+        restore.apply(want, restore.plan(want, restore.observe(directory), directory), directory)
 
     def boot_command(self, wait: int = 0) -> list[str]:
         return [
@@ -212,6 +214,27 @@ def test_a_run_after_a_broken_one_completes_it(node: Node) -> None:
     assert node.state() == DUAL_STATE
 
 
+def test_a_link_that_is_another_one_is_corrected_or_made_anew(node: Node) -> None:
+    """An address or an MTU is corrected in place; what a link cannot change is a reason to make it anew."""
+    node.leave(DUAL)
+    node.add_underlay()
+    assert node.boot().returncode == 0
+    index = node.show("ip", "-j", "link", "show", "flannel.1")[0]["ifindex"]
+    for command in ("address 02:00:00:00:00:99", "mtu 1300"):
+        subprocess.run(["ip", "-n", node.name, "link", "set", "flannel.1", *command.split()], check=True)
+    done = node.boot()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert node.state() == DUAL_STATE
+    assert node.show("ip", "-j", "link", "show", "flannel.1")[0]["ifindex"] == index
+    subprocess.run(["ip", "-n", node.name, "link", "delete", "flannel.1"], check=True)
+    other = "add flannel.1 type vxlan id 7 dev eth0 local 198.18.0.1 dstport 4789 nolearning"
+    subprocess.run(["ip", "-n", node.name, "link", *other.split()], check=True)
+    done = node.boot()
+    assert done.returncode == 0
+    assert "the link flannel.1 is another one (id dstport): it is made anew" in done.stderr
+    assert node.state() == DUAL_STATE
+
+
 def test_host_gw_comes_back(node: Node) -> None:
     node.leave(HOST_GW, subnet_env=SUBNET_ENV)
     node.add_underlay()
@@ -278,7 +301,7 @@ def test_wireguard_gets_its_keys_on_standard_input_only(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kernels without wireguard cannot run it, so ip and wg are stand-ins that record what they are given."""
-    monkeypatch.setattr(_restore, "_check_durable", lambda _path: None)
+    monkeypatch.setattr(restore, "_check_durable", lambda _path: None)
     key_file = tmp_path / "wireguard.key"
     key_file.write_text("PRIVATE=")
     public, preshared = bytes(32), b"\1" * 32
@@ -303,7 +326,7 @@ def test_wireguard_gets_its_keys_on_standard_input_only(
     ):
         (stubs / name).write_text(f'#!/bin/sh\necho "{name} $*" >>{tmp_path}/log\n{body}\n')
         (stubs / name).chmod(0o755)
-    text = _restore_script.SCRIPT.replace("PATH=/usr/local/sbin:", f"PATH={stubs}:/usr/local/sbin:")
+    text = restore_script.SCRIPT.replace("PATH=/usr/local/sbin:", f"PATH={stubs}:/usr/local/sbin:")
     script = tmp_path / "script.sh"
     script.write_text(text)
     command = ["sh", str(script), str(tmp_path / "restore")]

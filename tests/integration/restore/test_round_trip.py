@@ -110,7 +110,7 @@ def test_everything_is_back_as_it_was(host: Host, tmp_path: Path, lasting: Path,
     }
     if name == "wireguard":
         key_file = options["wireguard_key_file"]
-        prepared = host.module(state="prepared", network_config=config, wireguard_key_file=key_file)
+        prepared = host.module(module="flannel_dataplane_prepare", network_config=config, wireguard_key_file=key_file)
         for member in ("backend_data", "backend_v6_data"):
             options["lease"][member]["PublicKey"] = prepared["public_key"]
     result = host.module(**options)

@@ -35,7 +35,7 @@ class Run:
     """Steps of one run, as the action plugin takes them."""
 
     def __init__(self, agents: Agents, **params: Any) -> None:
-        defaults = {name: spec.get("default") for name, spec in options.ARGUMENT_SPEC.items()}
+        defaults = {name: spec.get("default") for name, spec in {**options.ARGUMENT_SPEC, **options.TOLD}.items()}
         given = {"namespace": agents.namespace, "name": "agent", "soak": 0.0, "wave_timeout": 30.0, "batch": ["1"]}
         self.params = {**defaults, **given, "holder": "run-1", **params}
         self.agents = agents
@@ -299,7 +299,7 @@ def test_nodes_that_are_ill_before_are_left_out_and_new_ones_included(kube: _kub
         agents.add_node("n11")
         agents.nodes.append("n11")
         done = run.finish()
-        assert (done.skipped, done.failure) == (["n2"], "")
+        assert (done.left_out, done.failure) == (["n2"], "")
         assert agents.images() == {"n1": "flannel:v2", "n2": "flannel:v1", "n10": "flannel:v2", "n11": "flannel:v2"}
 
 
@@ -360,7 +360,7 @@ def test_server_restart_in_between() -> None:
 
 
 def test_progress_is_shown_by_ansible(kube: _kube.KubeServer, tmp_path: Path) -> None:
-    """The whole way: a playbook, the action plugin, the module."""
+    """The whole way: a playbook, the action plugin, the module. A task goes on at once where one before it stopped."""
     with playing(kube, "shown", ["n1", "n2"]) as agents:
         wish = {
             "kubeconfig": str(kube.admin),
@@ -372,9 +372,13 @@ def test_progress_is_shown_by_ansible(kube: _kube.KubeServer, tmp_path: Path) ->
             "poll": 0.2,
             "command": ["/bin/sh", "-c", f"echo $ROLLOUT_NODES >> {tmp_path}/nodes"],
         }
+        first = {"podnet.cni.daemonset_rollout": {**wish, "until_wave": 1}, "register": "stopped"}
+        stopped = {"ansible.builtin.assert": {"that": "not stopped.complete"}}
         task = {"podnet.cni.daemonset_rollout": wish, "register": "done"}
         check = {"ansible.builtin.assert": {"that": "done is changed"}}
-        play = [{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [task, check]}]
+        play = [
+            {"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [first, stopped, task, check]}
+        ]
         (tmp_path / "play.yml").write_text(json.dumps(play))
         variables = {**environment(), "ANSIBLE_COLLECTIONS_PATH": _collections(), "ANSIBLE_LOCALHOST_WARNING": "0"}
         done = subprocess.run(

@@ -11,6 +11,9 @@ import time
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
+from ansible_collections.podnet.cni.plugins.module_utils._rollout import lock
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import decode
 from ansible_collections.podnet.cni.tests.integration import _kube
 from ansible_collections.podnet.cni.tests.integration.rollout._agents import MERGE, playing
 from ansible_collections.podnet.cni.tests.integration.rollout.test_rollout import (
@@ -24,6 +27,7 @@ from ansible_collections.podnet.cni.tests.integration.rollout.test_rollout impor
 
 pytestmark = pytest.mark.kube
 
+V1 = {"spec": {"containers": [{"name": "flannel", "image": "flannel:v1"}]}}
 WAVES = [["n2"], ["n10"], ["n1"]]
 
 
@@ -79,6 +83,52 @@ def test_part_of_an_undertaking_is_not_gone_on_with_elsewhere(kube: _kube.KubeSe
         assert taken.finish().failure == ""
         assert Run(agents, state="rolled_back", holder="run-3").finish().failure == ""
         assert (agents.daemonset()["spec"], leases(agents)) == (before, [])
+
+
+def test_an_undertaking_that_goes_on_is_remembered_after_the_last_wave(kube: _kube.KubeServer) -> None:
+    with playing(kube, "remembers", NODES, "RollingUpdate") as agents:
+        before = agents.daemonset()["spec"]["updateStrategy"]
+        part = {"template": V2, "waves": WAVES, "undertaking": "/srv/a"}
+
+        def remembered() -> list[tuple[str, dict[str, int]]]:
+            found = [decode(lease) for lease in leases(agents)]
+            return [(each.phase, each.record) for each in found]
+
+        Run(agents, **part, state="begun", record={"done": 0}).finish()
+        assert remembered() == [("update", {"done": 0})]
+        Run(agents, **part, until_wave=1).finish()
+        assert remembered() == [("update", {"done": 0})], "what is not told anew stays"
+        Run(agents, **part, state="begun", record={"done": 1}).finish()
+        assert remembered() == [("update", {"done": 1})]
+        assert Run(agents, **part, record={"done": 3}, ends=False).finish().complete
+        assert remembered() == [("ended", {"done": 3})]
+        assert agents.daemonset()["spec"]["updateStrategy"] == before
+
+        with KubeClient.from_options({"kubeconfig": str(kube.admin)}) as client:
+            lock.check(client, "remembers", "agent")
+        for more in ({"ends": False}, {"state": "begun"}, {"undertaking": ""}):
+            again = Run(agents, **{**part, **more}, holder="run-2")
+            assert (again.finish().failure, again.actions) == ("", []), "it is no rollout any more"
+            assert remembered() == [("ended", {"done": 3})]
+        Run(agents, **part, holder="run-2").finish()
+        assert remembered() == []
+
+        Run(agents, **{**part, "template": V1}, record={"done": 3}, ends=False).finish()
+        assert remembered() == [("ended", {"done": 3})]
+        other = Run(agents, template=V2, waves=WAVES, holder="run-2", undertaking="/srv/b", state="begun")
+        assert other.finish().waves == WAVES
+        assert remembered() == [("update", {})], "another undertaking takes its place"
+        assert Run(agents, state="rolled_back", holder="run-2").finish().failure == ""
+
+
+def test_waves_of_a_rollout_that_has_done_nothing_are_planned_anew(kube: _kube.KubeServer) -> None:
+    with playing(kube, "anew", NODES, "RollingUpdate") as agents:
+        Run(agents, template=V2, waves=WAVES, state="begun").finish()
+        path = "/apis/coordination.k8s.io/v1/namespaces/anew/leases/podnet-rollout-agent"
+        kube.api("PATCH", path, {"spec": {"renewTime": "2026-01-01T00:00:00.000000Z"}}, MERGE)
+        turned = list(reversed(WAVES))
+        assert Run(agents, template=V2, waves=turned, holder="run-2", state="begun").finish().waves == turned
+        assert Run(agents, state="rolled_back", holder="run-2").finish().failure == ""
 
 
 def test_failed_wave_keeps_the_lease_for_who_goes_back(kube: _kube.KubeServer) -> None:
@@ -176,7 +226,7 @@ def test_node_that_is_deleted_in_mid_wave_is_left_out(kube: _kube.KubeServer) ->
         agents.nodes.remove("n2")
         kube.api("DELETE", "/api/v1/nodes/n2")
         done = run.finish()
-        assert (done.failure, done.skipped) == ("", ["n2"])
+        assert (done.failure, done.left_out) == ("", ["n2"])
         assert "leave out n2, whose Node is gone" in run.actions
         assert agents.images()["n10"] == "flannel:v2"
 

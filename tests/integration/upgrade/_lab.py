@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.podnet.cni.tests.integration import _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed, typed
 from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import environment
 
 
@@ -36,10 +37,21 @@ class Lab:
         inventory = ["-i", str(self.inventory)] if self.inventory.exists() and playbook != "podnet.cni.lab" else []
         done = _warm.ansible(
             "playbook",
-            *(*inventory, *arguments, "-e", json.dumps(variables), playbook),
+            *(*inventory, *arguments, "-e", json.dumps(self._typed(playbook, variables)), playbook),
             environment={**environment(), "ANSIBLE_FORKS": "5"},
         )
         return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    def _typed(self, playbook: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The variables as strings, those of the roles that the playbook runs too."""
+        roles = ["lab"] if playbook == "podnet.cni.lab" else ["node", "overlay", "upgrade", "upgrade_overlay"]
+        found: dict[str, Any] = {}
+        for role in roles:
+            found.update(as_typed(role))
+        # The lab's inventory says otherwise of its hosts, and the command line would win.
+        for name in ("node_manage_packages", "node_manage_services", "overlay_manage_services"):
+            found.pop(name, None)
+        return {**found, **{name: typed(value) for name, value in variables.items()}}
 
     def command(self, hosts: str, *words: str) -> str:
         """Run a command on hosts; a line for each."""

@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import __file__ as imported
+from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import ANNOTATION, decode
 from ansible_collections.podnet.cni.tests.integration import _kube, _warm
+from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
 from ansible_collections.podnet.cni.tests.integration.rollout._agents import MERGE, Agents
 
 TREE = Path(imported).parents[5]
@@ -68,9 +70,11 @@ class Cluster:
 
     @property
     def unfinished(self) -> dict[str, Any]:
-        """The note of an upgrade that has not ended."""
-        path = self.directory / "upgrades" / "unfinished.json"
-        return dict(json.loads(path.read_text())) if path.exists() else {}
+        """What the Lease remembers of an upgrade that has not ended."""
+        found = [
+            decode(lease).record for lease in self.leases() if ANNOTATION in lease["metadata"].get("annotations", {})
+        ]
+        return found[0] if found else {}
 
     def tags(self) -> dict[str, str]:
         """The release that each node runs."""
@@ -123,10 +127,17 @@ class Cluster:
         }
         # An inventory without localhost: the implicit one is reached without a connection.
         (self.directory / "hosts").mkdir(exist_ok=True)
-        return ["-i", str(self.directory / "hosts"), "-e", json.dumps(given), f"podnet.cni.{playbook}"]
+        return [
+            "-i",
+            str(self.directory / "hosts"),
+            "-e",
+            json.dumps(as_typed("upgrade", given)),
+            f"podnet.cni.{playbook}",
+        ]
 
     def _end(self, playbook: str, variables: Mapping[str, Any]) -> tuple[int, str]:
-        done = _warm.ansible("playbook", *self._arguments(playbook, variables), environment=environment())
+        arguments = self._arguments(playbook, variables)
+        done = _warm.ansible("playbook", *arguments, environment=environment(wants_helm(variables)))
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     def run(self, playbook: str = "upgrade", **variables: Any) -> str:
@@ -166,9 +177,10 @@ class Cluster:
         }
 
 
-def environment() -> dict[str, str]:
-    """The variables of a run of Ansible."""
-    places = [str(TREE), *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep))]
+def environment(helm: bool = False) -> dict[str, str]:
+    """The variables of a run of Ansible. Without Helm no other collection is there, as on a user's machine."""
+    installed = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep) if helm else []
+    places = [str(TREE), *filter(None, installed)]
     return {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places),
@@ -176,6 +188,11 @@ def environment() -> dict[str, str]:
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_LOCALHOST_WARNING": "false",
     }
+
+
+def wants_helm(variables: Mapping[str, Any]) -> bool:
+    """Whether a run needs the collection kubernetes.core."""
+    return variables.get("flannel_install_method") == "helm"
 
 
 def install(server: _kube.KubeServer, directory: Path, **variables: Any) -> None:
@@ -190,7 +207,8 @@ def install(server: _kube.KubeServer, directory: Path, **variables: Any) -> None
     tasks = [{"ansible.builtin.include_role": {"name": "podnet.cni.flannel"}}]
     book = directory / "install.yml"
     book.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": tasks}]))
-    done = _warm.ansible("playbook", "-i", "localhost,", "-e", json.dumps(given), str(book), environment=environment())
+    arguments = ["-i", "localhost,", "-e", json.dumps(given), str(book)]
+    done = _warm.ansible("playbook", *arguments, environment=environment(wants_helm(variables)))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

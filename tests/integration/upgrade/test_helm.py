@@ -20,6 +20,11 @@ from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import AF
 pytestmark = pytest.mark.kube
 
 
+@pytest.fixture(autouse=True)
+def _kubernetes_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    _chart.see_kubernetes_core(monkeypatch)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
     """Variables of the role flannel."""

@@ -31,7 +31,11 @@ def mtus(hosts: Lab) -> list[int]:
 
 
 def upgrade(hosts: Lab, *arguments: str, **variables: Any) -> tuple[int, str]:
-    given = {"upgrade_network": "overlay", "upgrade_directory": str(hosts.directory / "up"), "upgrade_serial": [1, 2]}
+    given = {
+        "upgrade_network": "overlay",
+        "upgrade_overlay_directory": str(hosts.directory / "up"),
+        "upgrade_overlay_serial": [1, 2],
+    }
     return hosts.run("podnet.cni.upgrade", *arguments, **{**given, **variables})
 
 
@@ -39,7 +43,7 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
     with lab(tmp_path) as hosts:
         code, said = hosts.run("podnet.cni.overlay", overlay_network_config=network(1400))
         assert code == 0, said
-        for arguments, variables in (((), {"upgrade_plan_only": True}), (("--check",), {})):
+        for arguments, variables in (((), {"upgrade_overlay_plan_only": True}), (("--check",), {})):
             code, said = upgrade(hosts, *arguments, overlay_network_config=network(1390), **variables)
             assert code == 0, said
             for part in (
@@ -52,6 +56,11 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
             assert mtus(hosts) == [1350, 1350, 1350], "a plan changes nothing"
             assert [each.name for each in (tmp_path / "up").iterdir()] == ["plan.json"]
 
+        code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_plan_only=True)
+        assert code != 0
+        assert "Set upgrade_overlay_plan_only." in said, said
+        assert mtus(hosts) == [1350, 1350, 1350], "the variable of clusters starts nothing either"
+
         hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=0")
         code, said = upgrade(hosts, overlay_network_config=network(1390))
         assert code != 0
@@ -59,7 +68,7 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
         assert not (tmp_path / "up" / "overlay-unfinished").exists(), "the checks come before anything is changed"
         hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=1")
 
-        code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_probe_targets=[NOWHERE])
+        code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_overlay_probe_targets=[NOWHERE])
         assert code != 0
         assert "Network config, data plane and files were put back" in said, said
         assert mtus(hosts) == [1350, 1350, 1350], "the first host went back, the others were not touched"
@@ -72,7 +81,7 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
         backups = sorted(each.parent for each in kept.glob("*/backup.json") if each.parent.name != "before")
         assert len(backups) == 2, "one for each batch"
 
-        settings = {"upgrade_network": "overlay", "upgrade_backup": str(backups[1])}
+        settings = {"upgrade_network": "overlay", "upgrade_overlay_backup": str(backups[1])}
         code, said = hosts.run("podnet.cni.rollback", **settings)
         assert code == 0, said
         assert mtus(hosts) == [1340, 1350, 1350]

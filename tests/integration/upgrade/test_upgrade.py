@@ -42,7 +42,7 @@ def test_plan_then_upgrade_then_nothing_to_do(cluster: Cluster) -> None:
 
 def test_rolled_back_by_hand_from_its_backup_or_refused(cluster: Cluster) -> None:
     before = cluster.snapshot()
-    everything = {"upgrade_batch": ["100%"], "flannel_netpol_enabled": True}
+    everything = {"upgrade_batch": ["100%"], "flannel_netpol_enabled": True, "flannel_netpol_unenforced": "accept"}
     cluster.run(**everything)
     after = cluster.snapshot()
     assert after["rules"] != before["rules"], "the sidecar needs more rights"
@@ -75,7 +75,7 @@ def test_wave_whose_log_is_broken_brings_everything_back(cluster: Cluster) -> No
     before = cluster.snapshot()
     broken = "Failed to check br_netfilter: stat /proc/sys/net/bridge/bridge-nf-call-iptables: no such file\n"
     cluster.agents.behave = lambda node, template: broken if node == "c1" and AFTER in json.dumps(template) else "good"
-    said = cluster.fails(upgrade_batch=["100%"], flannel_netpol_enabled=True)
+    said = cluster.fails(upgrade_batch=["100%"], flannel_netpol_enabled=True, flannel_netpol_unenforced="accept")
     assert "c1: the log says: Failed to check br_netfilter" in said, said
     assert "Configuration, pod templates and files were put back" in said, said
     assert cluster.snapshot() == before
@@ -98,10 +98,12 @@ def test_interrupted_in_wave_two_and_gone_on(cluster: Cluster) -> None:
     # The Lease keeps a second upgrade out, from wherever it comes; it changes nothing.
     state = cluster.snapshot()
     elsewhere = str(cluster.directory / "elsewhere")
-    said = cluster.fails(**wish, upgrade_directory=elsewhere, flannel_netpol_enabled=True)
+    said = cluster.fails(
+        **wish, upgrade_directory=elsewhere, flannel_netpol_enabled=True, flannel_netpol_unenforced="accept"
+    )
     assert "another rollout of this DaemonSet is in progress" in said, said
     assert cluster.snapshot() == state
-    assert not (cluster.directory / "elsewhere" / "unfinished.json").exists(), "nothing to go on with"
+    assert not list((cluster.directory / "elsewhere").glob("*/*")), "nothing to go on with"
     said = cluster.fails(**wish, flannel_image_tag="v0.28.8")
     assert "was interrupted and wanted something else" in said, said
 

@@ -185,7 +185,7 @@ def _put(loop: asyncio.AbstractEventLoop, queue: asyncio.Queue[Any], event: dict
 
 
 def _as_dict(store: str, event: Any) -> dict[str, Any]:
-    to_dict = importlib.import_module(f"{_PACKAGE}._lease").to_dict
+    to_dict = importlib.import_module(f"{_PACKAGE}._flannel.lease").to_dict
     return {
         "type": event.kind,
         "store": store,
@@ -201,7 +201,8 @@ def _open(args: dict[str, Any]) -> Any:
     options = importlib.import_module(f"{_PACKAGE}._stores.options")
     input_error = importlib.import_module(f"{_PACKAGE}._errors").InputError
     # ansible-rulebook adds a queue of its own to the arguments of a source that asks for feedback.
-    given = {key: value for key, value in args.items() if key != "eda_feedback_queue"}
+    # A rulebook hands None on for a variable that nobody has set.
+    given = {key: value for key, value in args.items() if key != "eda_feedback_queue" and value is not None}
     store = given.pop("store", None) or STORES[0]
     if store not in STORES:
         raise input_error(f"store is {store!r}; use {' or '.join(STORES)}.")

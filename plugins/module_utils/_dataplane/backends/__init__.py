@@ -22,7 +22,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 _BUILDERS = {
     "vxlan": vxlan.build,
@@ -52,25 +52,32 @@ def link_kind(config: NetworkConfig) -> str:
     return config.backend.type if config.backend.type in _LINK_NAMES else ""
 
 
+def link_names(config: NetworkConfig) -> tuple[str, ...]:
+    """The names of the links that the backend makes on a node, of whatever family."""
+    return tuple(_LINK_NAMES[config.backend.type](config)) if config.backend.type in _LINK_NAMES else ()
+
+
 def wants_route_lookups(config: NetworkConfig) -> bool:
-    """Whether `build` needs to know which peers are on-link (option DirectRouting)."""
+    """Whether C(build) needs to know which peers are on-link (option DirectRouting)."""
     return bool(config.backend.options.get("DirectRouting"))
 
 
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold.
+    """What the kernel of node C(own) should hold.
 
-    `on_link` maps the public IPs that are reached without a gateway to the link they are reached over; it is read
-    only where `wants_route_lookups` says so.
+    C(on_link) maps the public IPs that are reached without a gateway to the link they are reached over; it is read
+    only where C(wants_route_lookups) says so.
     """
     check_supported(config)
     plane = _BUILDERS[config.backend.type](config, own, peers, underlay, on_link)
+    subnets = tuple(side.subnet for side in (own.ipv4, own.ipv6) if side is not None)
     direct = on_link.values() if wants_route_lookups(config) else ()
     return replace(
         plane,
-        own_subnets=tuple(side.subnet for side in (own.ipv4, own.ipv6) if side is not None),
+        own_subnets=subnets,
+        subnet_lengths=_lengths(config) | {(len(subnet.address), subnet.length) for subnet in subnets},
         route_links=frozenset((underlay.name, *direct)),
     )
 
@@ -78,8 +85,19 @@ def build(
 def nothing(config: NetworkConfig, interface: str | None) -> DataPlane:
     """What the kernel should hold of this network when the node has left it: nothing.
 
-    `interface` is the link under the overlay, where routes of peers may be, None when it is not known.
+    C(interface) is the link under the overlay, where routes of peers may be, None when it is not known.
     """
-    names = _LINK_NAMES[config.backend.type](config) if config.backend.type in _LINK_NAMES else ()
     links = frozenset((interface,)) if interface and not wants_route_lookups(config) else None
-    return DataPlane(config.backend.type, 0, tuple(networks_of(config).values()), link_names=names, route_links=links)
+    return DataPlane(
+        config.backend.type,
+        0,
+        tuple(networks_of(config).values()),
+        link_names=link_names(config),
+        subnet_lengths=_lengths(config),
+        route_links=links,
+    )
+
+
+def _lengths(config: NetworkConfig) -> frozenset[tuple[int, int]]:
+    pairs = ((4, config.subnet_len), (16, config.ipv6_subnet_len))
+    return frozenset((size, length) for size, length in pairs if length)

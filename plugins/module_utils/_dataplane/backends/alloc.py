@@ -15,11 +15,11 @@ from typing import Mapping, Sequence
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 
 def build(
     config: NetworkConfig, _own: Node, _peers: Sequence[Node], underlay: Underlay, _on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold; see `backends.build`."""
+    """What the kernel of node C(own) should hold; see C(backends.build)."""
     return DataPlane(config.backend.type, underlay.mtu, tuple(networks_of(config).values()))

@@ -19,13 +19,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, _on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold; see `backends.build`."""
+    """What the kernel of node C(own) should hold; see C(backends.build)."""
     plane = DataPlane(config.backend.type, underlay.mtu, tuple(networks_of(config).values()))
     for mine, metric, sides in (
         (own.ipv4, 0, [peer.ipv4 for peer in peers]),

@@ -21,22 +21,22 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 LINK = "flannel.ipip"
-OVERHEAD = 20
 
 
 def link_names(_config: NetworkConfig) -> tuple[str, ...]:
-    """The name of this network's device; `tunl0`, which the kernel adds by itself, is not ours."""
+    """The name of this network's device; C(tunl0), which the kernel adds by itself, is not ours."""
     return (LINK,)
 
 
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold; see `backends.build`."""
-    mtu = underlay.mtu - OVERHEAD
+    """What the kernel of node C(own) should hold; see C(backends.build)."""
+    mtu = underlay.mtu - overhead.RESERVED["ipip"]
     if mtu <= 0:
         raise InputError(f"interface {underlay.name!r}: MTU {underlay.mtu} leaves nothing for ipip; raise it")
     plane = DataPlane(config.backend.type, mtu, tuple(networks_of(config).values()), link_names=(LINK,))

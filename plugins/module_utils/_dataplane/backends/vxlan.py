@@ -23,12 +23,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, Side, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
-
-# What upstream takes off for either family; an IPv6 outer header is 20 octets longer, and the kernel lowers the MTU
-# of a new device to what its underlay can carry (drivers/net/vxlan vxlan_config_apply).
-OVERHEAD = 50
-KERNEL_OVERHEAD = {4: 50, 6: 70}
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 
 def link_names(config: NetworkConfig) -> tuple[str, ...]:
@@ -40,9 +36,9 @@ def link_names(config: NetworkConfig) -> tuple[str, ...]:
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold; see `backends.build`."""
+    """What the kernel of node C(own) should hold; see C(backends.build)."""
     options = config.backend.options
-    mtu = (options["MTU"] or underlay.mtu) - OVERHEAD
+    mtu = (options["MTU"] or underlay.mtu) - overhead.RESERVED["vxlan"]
     direct = on_link if options["DirectRouting"] else {}
     names = link_names(config)
     plane = DataPlane(config.backend.type, mtu, tuple(networks_of(config).values()), link_names=names)
@@ -55,7 +51,8 @@ def build(
             Link(
                 name,
                 "vxlan",
-                min(mtu, underlay.mtu - KERNEL_OVERHEAD[family]),
+                # The kernel lowers the MTU of a new device to what its underlay carries, less over IPv6.
+                min(mtu, underlay.mtu - overhead.headers("vxlan", family)),
                 mine.mac,
                 underlay.name,
                 mine.public_ip,

@@ -28,11 +28,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Node, Side, networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import Underlay
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 LINK = "flannel-wg"
 LINK_V6 = "flannel-wg-v6"
-OVERHEAD = 80
 _PRIVATE = (Prefix(b"\x0a\0\0\0", 8), Prefix(b"\xac\x10\0\0", 12), Prefix(b"\xc0\xa8\0\0", 16))
 
 
@@ -44,11 +44,12 @@ def link_names(_config: NetworkConfig) -> tuple[str, ...]:
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, _on_link: Mapping[bytes, str]
 ) -> DataPlane:
-    """What the kernel of node `own` should hold; see `backends.build`."""
+    """What the kernel of node C(own) should hold; see C(backends.build)."""
     options = config.backend.options
-    mtu = (options["MTU"] or underlay.mtu) - OVERHEAD
+    outer = options["MTU"] or underlay.mtu
+    mtu = outer - overhead.RESERVED["wireguard"]
     if mtu <= 0:
-        raise InputError(f"network config: Backend.MTU {mtu + OVERHEAD} leaves nothing for wireguard; raise it")
+        raise InputError(f"network config: Backend.MTU {outer} leaves nothing for wireguard; raise it")
     separate = options["Mode"] == "separate"
     networks = networks_of(config)
     if not separate and len(networks) < 2:

@@ -17,8 +17,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.record impor
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
     Recogniser,
     Snapshot,
-    configmap_path,
+    config_map_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _AGENT = "antrea-agent.conf"
 _CONTROLLER = "antrea-controller.conf"
@@ -26,7 +27,7 @@ _DEFAULT_CONFIGMAP = "antrea-config"
 
 
 def is_antrea(container: Obj) -> bool:
-    return objects.text(container, "name") == "antrea-agent" or objects.image_is(
+    return fields.text(container, "name") == "antrea-agent" or objects.image_is(
         container, "antrea-agent", "antrea-agent-ubuntu", "antrea-agent-ubi", "antrea-ubuntu", "antrea-windows"
     )
 
@@ -37,15 +38,15 @@ def match(daemonset: Obj) -> int:
     return build.LABEL_ONLY if objects.labels(daemonset).get("app") == "antrea" else 0
 
 
-def _configmap(daemonset: Obj) -> str:
+def _config_map(daemonset: Obj) -> str:
     """The one the agent mounts: older releases put a hash into its name."""
-    names = [name for name in objects.configmap_volumes(daemonset) if name.startswith(_DEFAULT_CONFIGMAP)]
+    names = [name for name in objects.config_map_volumes(daemonset) if name.startswith(_DEFAULT_CONFIGMAP)]
     return names[0] if names else _DEFAULT_CONFIGMAP
 
 
 def wants(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
     groups = build.by_namespace(daemonsets)
-    return [configmap_path(namespace, _configmap(group[0])) for namespace, group in groups.items()]
+    return [config_map_path(namespace, _config_map(group[0])) for namespace, group in groups.items()]
 
 
 def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
@@ -58,12 +59,12 @@ def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
     record.policy.provider = "antrea"
     record.networking.ipam = "node-podcidr"
     record.networking.mtu_auto = True
-    name = _configmap(group[0])
-    data = build.read_configmap(record, snapshot, namespace, name, _AGENT)
+    name = _config_map(group[0])
+    data = build.read_config_map(record, snapshot, namespace, name, _AGENT)
     if data is None:
         return record
     where = f"ConfigMap {namespace}/{name}"
-    agent, controller = objects.text(data, _AGENT), objects.text(data, _CONTROLLER)
+    agent, controller = fields.text(data, _AGENT), fields.text(data, _CONTROLLER)
     mode = objects.yaml_value(agent, "trafficEncapMode") or "encap"
     tunnel = objects.yaml_value(agent, "tunnelType") or "geneve"
     port = build.integer(objects.yaml_value(agent, "tunnelPort"))

@@ -16,10 +16,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 
 def is_aws_node(container: Obj) -> bool:
-    return objects.image_is(container, "amazon-k8s-cni") or objects.text(container, "name") == "aws-node"
+    return objects.image_is(container, "amazon-k8s-cni") or fields.text(container, "name") == "aws-node"
 
 
 def match(daemonset: Obj) -> int:

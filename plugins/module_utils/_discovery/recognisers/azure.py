@@ -16,10 +16,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 
 def is_cns(container: Obj) -> bool:
-    return objects.image_is(container, "azure-cns") or objects.text(container, "name") == "cns-container"
+    return objects.image_is(container, "azure-cns") or fields.text(container, "name") == "cns-container"
 
 
 def match(daemonset: Obj) -> int:

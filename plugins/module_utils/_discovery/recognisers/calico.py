@@ -18,9 +18,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.record impor
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
     Recogniser,
     Snapshot,
+    config_map_path,
     config_ref,
-    configmap_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _CONFIGMAP = "calico-config"
 _OFF = ("", "Never")
@@ -28,10 +29,10 @@ _OFF = ("", "Never")
 
 def is_calico(container: Obj) -> bool:
     """Whether the container runs calico-node, under the upstream image name or a re-packager's."""
-    path, base, _tag = objects.split_image(objects.text(container, "image"))
+    path, base, _tag = objects.split_image(fields.text(container, "image"))
     if path.endswith("calico/node") or base in ("calico-node", "hardened-calico"):
         return True
-    return base.endswith("-calico-node") or objects.text(container, "name") == "calico-node"
+    return base.endswith("-calico-node") or fields.text(container, "name") == "calico-node"
 
 
 def match(daemonset: Obj) -> int:
@@ -56,7 +57,7 @@ def wants(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
     paths = [path for path in (_installation(snapshot), _pools(snapshot)) if path]
     if not _operated(daemonsets[0]):
         paths = [path for path in paths if path != _installation(snapshot)]
-        paths.append(configmap_path(objects.namespace(daemonsets[0]), _CONFIGMAP))
+        paths.append(config_map_path(objects.namespace(daemonsets[0]), _CONFIGMAP))
     return paths
 
 
@@ -65,8 +66,8 @@ def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
 
 
 def _operated(daemonset: Obj) -> bool:
-    owners = objects.sequence(daemonset, "metadata", "ownerReferences")
-    return any(objects.text(owner, "kind") == "Installation" for owner in owners)
+    owners = fields.sequence(daemonset, "metadata", "ownerReferences")
+    return any(fields.text(owner, "kind") == "Installation" for owner in owners)
 
 
 def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
@@ -83,7 +84,7 @@ def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
         record.install_method = "operator"
         _from_installation(record, snapshot)
     else:
-        _from_configmap(record, snapshot, namespace)
+        _from_config_map(record, snapshot, namespace)
     if record.role != "policy":
         _from_pools(record, snapshot)
         if not record.networking.pod_cidrs:
@@ -109,25 +110,25 @@ def _from_installation(record: Record, snapshot: Snapshot) -> None:
     if body is None:
         return
     record.add_evidence("Installation", "default", "operator configuration exists", build.CONFIG_BONUS)
-    if objects.text(body, "spec", "cni", "type") not in ("", "Calico"):
+    if fields.text(body, "spec", "cni", "type") not in ("", "Calico"):
         record.role = "policy"
-    network = objects.mapping(body, "spec", "calicoNetwork")
-    build.set_mtu(record, network.get("mtu") or objects.dig(body, "status", "mtu"))
-    for pool in objects.sequence(network, "ipPools"):
-        build.add_cidrs(record, "pod", objects.text(pool, "cidr"), "Installation default spec.calicoNetwork.ipPools")
-    build.add_cidrs(record, "service", objects.sequence(body, "spec", "serviceCIDRs"), "Installation default", "medium")
+    network = fields.mapping(body, "spec", "calicoNetwork")
+    build.set_mtu(record, network.get("mtu") or fields.at(body, "status", "mtu"))
+    for pool in fields.sequence(network, "ipPools"):
+        build.add_cidrs(record, "pod", fields.text(pool, "cidr"), "Installation default spec.calicoNetwork.ipPools")
+    build.add_cidrs(record, "service", fields.sequence(body, "spec", "serviceCIDRs"), "Installation default", "medium")
     if network.get("linuxDataplane"):
         record.networking.nftables = network["linuxDataplane"] == "Nftables"
 
 
-def _from_configmap(record: Record, snapshot: Snapshot, namespace: str) -> None:
-    data = build.read_configmap(record, snapshot, namespace, _CONFIGMAP, None)
+def _from_config_map(record: Record, snapshot: Snapshot, namespace: str) -> None:
+    data = build.read_config_map(record, snapshot, namespace, _CONFIGMAP, None)
     if data is None:
         return
     build.set_mtu(record, data.get("veth_mtu"))
     if data.get("calico_backend") == "none":
         record.role = "policy"
-    if '"host-local"' in objects.text(data, "cni_network_config"):
+    if '"host-local"' in fields.text(data, "cni_network_config"):
         record.networking.ipam = "node-podcidr"
 
 
@@ -138,13 +139,13 @@ def _from_pools(record: Record, snapshot: Snapshot) -> None:
     build.note_access(record, snapshot, path, "IPPool list")
     modes = set()
     for pool in snapshot.items(path):
-        spec = objects.mapping(pool, "spec")
+        spec = fields.mapping(pool, "spec")
         if spec.get("disabled") is True:
             continue
         build.add_cidrs(record, "pod", spec.get("cidr"), f"IPPool {objects.name(pool)}")
-        if objects.text(spec, "vxlanMode") not in _OFF:
+        if fields.text(spec, "vxlanMode") not in _OFF:
             modes.add("vxlan")
-        elif objects.text(spec, "ipipMode") not in _OFF:
+        elif fields.text(spec, "ipipMode") not in _OFF:
             modes.add("ipip")
         else:
             modes.add("none")
@@ -162,4 +163,5 @@ RECOGNISER = Recogniser(
     labels={"k8s-app": ("calico-node",)},
     node_reason="CalicoIsUp",
     node_annotations=("projectcalico.org/",),
+    left_behind=(("kube-system", _CONFIGMAP),),
 )

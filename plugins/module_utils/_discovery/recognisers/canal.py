@@ -17,6 +17,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
     flannel_nodes,
     net_conf,
     objects,
+    targets,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import calico, flannel
@@ -24,7 +25,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.record impor
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
     Recogniser,
     Snapshot,
-    configmap_path,
+    config_map_path,
 )
 
 _LABELS = ("canal", "canal-node")
@@ -40,14 +41,18 @@ def match(daemonset: Obj) -> int:
 
 def wants(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
     return [
-        configmap_path(objects.namespace(daemonset), name)
+        config_map_path(objects.namespace(daemonset), name)
         for daemonset in daemonsets
-        for name in objects.configmap_volumes(daemonset)
+        for name in objects.config_map_volumes(daemonset)
     ]
 
 
 def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
-    return [_record(snapshot, namespace, group) for namespace, group in build.by_namespace(daemonsets).items()]
+    return [
+        _record(snapshot, namespace, group)
+        for namespace, found in build.by_namespace(daemonsets).items()
+        for group in targets.installations(found)
+    ]
 
 
 def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
@@ -56,7 +61,8 @@ def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
     record.networking.ipam = "node-podcidr"
     record.policy.provider = "calico"
     prefix = flannel.read_daemon(record, group[0])
-    content = flannel.read_net_conf(record, snapshot, namespace, objects.configmap_volumes(group[0]))
+    names = objects.config_map_volumes(group[0])
+    content = flannel.read_net_conf(record, snapshot, namespace, names, flannel.in_etcd(group[0]))
     if content:
         # The tunnel's own MTU is in net-conf.json; what pods get is veth_mtu, 0 meaning that Calico finds out.
         build.set_mtu(record, content.get("veth_mtu"))
@@ -69,7 +75,8 @@ def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
                 "can_reach": None,
             }
         record.cni.chained_plugins = net_conf.chained_plugins(content.get("cni_network_config"))
-    flannel_nodes.describe(record, snapshot, prefix)
+    if not flannel.in_etcd(group[0]):
+        flannel_nodes.describe(record, snapshot, prefix)
     return record
 
 
@@ -82,4 +89,5 @@ RECOGNISER = Recogniser(
     labels={"k8s-app": _LABELS},
     node_reason=flannel.CONDITION_REASON,
     node_annotations=(flannel.PREFIX,),
+    left_behind=(("kube-system", "canal-config"),),
 )

@@ -18,8 +18,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.record impor
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
     Recogniser,
     Snapshot,
-    configmap_path,
+    config_map_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 CONFIGMAP = "cilium-config"
 _IPAM: Mapping[str, str] = {
@@ -29,11 +30,26 @@ _IPAM: Mapping[str, str] = {
     "eni": "cloud",
     "azure": "cloud",
     "alibabacloud": "cloud",
+    # Azure CNI Powered by Cilium: azure-cns hands out the addresses.
+    "delegated-plugin": "cloud",
 }
+
+CHAINING: Mapping[str, bool] = {
+    "none": False,
+    "portmap": False,
+    "aws-cni": True,
+    "azure": True,
+    "calico": True,
+    "flannel": True,
+    "generic-veth": True,
+}
+"""Value of cni-chaining-mode -> whether another plugin is the network and Cilium hangs behind it. With portmap it is
+the other way round: that plugin adds host ports to Cilium's own network, as RKE2's chart has it.
+Source: cilium v1.17 Documentation/installation/cni-chaining-*.rst, operator/option and daemon/cmd/cni/config.go."""
 
 
 def is_cilium(container: Obj) -> bool:
-    return objects.image_is(container, "cilium") or objects.text(container, "name") == "cilium-agent"
+    return objects.image_is(container, "cilium") or fields.text(container, "name") == "cilium-agent"
 
 
 def match(daemonset: Obj) -> int:
@@ -43,7 +59,7 @@ def match(daemonset: Obj) -> int:
 
 
 def wants(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
-    return [configmap_path(namespace, CONFIGMAP) for namespace in build.by_namespace(daemonsets)]
+    return [config_map_path(namespace, CONFIGMAP) for namespace in build.by_namespace(daemonsets)]
 
 
 def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
@@ -56,7 +72,7 @@ def record_of(plugin: str, snapshot: Snapshot, group: Sequence[Obj]) -> Record:
     record.cni.conf_name = "05-cilium.conflist"
     record.policy.provider = "cilium"
     record.networking.mtu_auto = True
-    data = build.read_configmap(record, snapshot, objects.namespace(group[0]), CONFIGMAP, None)
+    data = build.read_config_map(record, snapshot, objects.namespace(group[0]), CONFIGMAP, None)
     if data is not None:
         _from_config(record, data)
     return record
@@ -65,7 +81,11 @@ def record_of(plugin: str, snapshot: Snapshot, group: Sequence[Obj]) -> Record:
 def _from_config(record: Record, data: Mapping[str, str]) -> None:
     networking = record.networking
     chaining = data.get("cni-chaining-mode", "none") or "none"
-    if chaining != "none":
+    if chaining not in CHAINING:
+        record.warnings.append(
+            f"cni-chaining-mode is {chaining!r}, which is not known here: Cilium is taken for the network of the pods."
+        )
+    if CHAINING.get(chaining):
         record.role = "chained"
         record.cni.conf_name = None
         networking.backend = {"chaining_mode": chaining}
@@ -75,6 +95,9 @@ def _from_config(record: Record, data: Mapping[str, str]) -> None:
         networking.encapsulation = "none" if mode == "native" else protocol
         port = build.integer(data.get("tunnel-port"))
         networking.backend = {"type": networking.encapsulation, "routing_mode": mode, "port": port or None}
+        if chaining != "none":
+            networking.backend["chaining_mode"] = chaining
+            record.cni.chained_plugins = ["portmap"] if chaining == "portmap" else []
         ipam = data.get("ipam", "")
         networking.ipam = _IPAM.get(ipam, "other") if ipam else None
         if networking.ipam == "cluster-pool":
@@ -96,4 +119,5 @@ RECOGNISER = Recogniser(
     labels={"k8s-app": ("cilium",)},
     node_reason="CiliumIsUp",
     node_annotations=("network.cilium.io/", "io.cilium.network."),
+    left_behind=(("kube-system", CONFIGMAP),),
 )

@@ -19,6 +19,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
     net_conf,
     nodes,
     objects,
+    targets,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
@@ -26,8 +27,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot imp
     FORBIDDEN,
     Recogniser,
     Snapshot,
-    configmap_path,
+    config_map_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 PREFIX = flannel_nodes.PREFIX
 CONF_NAME = "10-flannel.conflist"
@@ -53,7 +55,7 @@ def match(daemonset: Obj) -> int:
     if any(is_flanneld(container) for container in objects.containers(daemonset)):
         return build.SIGNATURE
     labelled = objects.labels(daemonset)
-    if any(labelled.get(key) in values for key, values in _LABELS.items()) and objects.configmap_volumes(daemonset):
+    if any(labelled.get(key) in values for key, values in _LABELS.items()) and objects.config_map_volumes(daemonset):
         return build.LABEL_ONLY
     return 0
 
@@ -62,17 +64,17 @@ def wants(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
     """The ConfigMaps the DaemonSets themselves mount, whatever their name."""
     paths: list[str] = []
     for namespace, group in build.by_namespace(daemonsets).items():
-        paths.extend(configmap_path(namespace, name) for name in _configmaps(group))
+        paths.extend(config_map_path(namespace, name) for name in _config_maps(group))
     return paths
 
 
 def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
-    """A record per namespace with flannel DaemonSets; else one for what the Nodes tell."""
+    """A record per installation with flannel DaemonSets; else one for what the Nodes tell."""
     records = []
-    for namespace, group in build.by_namespace(daemonsets).items():
-        if not _plausible(snapshot, namespace, group):
-            continue
-        records.append(_from_daemonsets(snapshot, namespace, group))
+    for namespace, items in build.by_namespace(daemonsets).items():
+        for group in targets.installations(items):
+            if _plausible(snapshot, namespace, group):
+                records.append(_from_daemonsets(snapshot, namespace, group))
     if not records:
         found = _from_nodes(snapshot)
         records = [found] if found else []
@@ -93,18 +95,43 @@ def read_daemon(record: Record, daemonset: Obj) -> str:
     return flannel_nodes.annotation_prefix(objects.flag(words, "kube-annotation-prefix"))
 
 
-def read_net_conf(record: Record, snapshot: Snapshot, namespace: str, names: Sequence[str]) -> Obj | None:
-    """Apply the first of the ConfigMaps that holds a net-conf.json; note an error when none does."""
+def in_etcd(daemonset: Obj) -> bool:
+    """Whether flanneld takes network config and leases from etcd, so that the API has neither."""
+    daemon = next((item for item in objects.containers(daemonset) if is_flanneld(item)), {})
+    words = objects.arguments(daemon)
+    names = [fields.text(item, "name") for item in fields.sequence(daemon, "env")]
+    if objects.switch(words, "kube-subnet-mgr") or "FLANNELD_KUBE_SUBNET_MGR" in names:
+        return False
+    flags = any(word.lstrip("-").startswith("etcd-") for word in words if word.startswith("-"))
+    return flags or any(name.startswith("FLANNELD_ETCD_") for name in names)
+
+
+def read_net_conf(
+    record: Record, snapshot: Snapshot, namespace: str, names: Sequence[str], etcd: bool = False
+) -> Obj | None:
+    """Apply the first of the ConfigMaps that holds a net-conf.json; note an error when none does.
+
+    With C(etcd) none has to: what a ConfigMap says beside it is given all the same.
+    """
+    if etcd:
+        record.networking.ipam = "other"
+        record.warnings.append(
+            "network_config_in_etcd: flanneld reads its network config from etcd, which is not visible from here. "
+            "podnet.cni.flannel_lease_info reads it there."
+        )
+        for name in names:
+            build.read_config_map(record, snapshot, namespace, name, None)
+        return next((fields.mapping(snapshot.body(config_map_path(namespace, name)), "data") for name in names), None)
     for name in names:
-        data = snapshot.body(configmap_path(namespace, name))
-        content = objects.mapping(data, "data")
+        data = snapshot.body(config_map_path(namespace, name))
+        content = fields.mapping(data, "data")
         if net_conf.KEY in content:
-            build.read_configmap(record, snapshot, namespace, name, net_conf.KEY)
+            build.read_config_map(record, snapshot, namespace, name, net_conf.KEY)
             net_conf.apply(record, content[net_conf.KEY], f"ConfigMap {namespace}/{name} key {net_conf.KEY}")
             return content
     for name in names:
-        build.read_configmap(record, snapshot, namespace, name, net_conf.KEY)
-    if any(snapshot.status(configmap_path(namespace, name)) == FORBIDDEN for name in names):
+        build.read_config_map(record, snapshot, namespace, name, net_conf.KEY)
+    if any(snapshot.status(config_map_path(namespace, name)) == FORBIDDEN for name in names):
         return None
     where = ", ".join(f"{namespace}/{name}" for name in names)
     record.config_error = (
@@ -115,10 +142,10 @@ def read_net_conf(record: Record, snapshot: Snapshot, namespace: str, names: Seq
     return None
 
 
-def _configmaps(group: Sequence[Obj]) -> list[str]:
+def _config_maps(group: Sequence[Obj]) -> list[str]:
     names: list[str] = []
     for daemonset in group:
-        names.extend(name for name in objects.configmap_volumes(daemonset) if name not in names)
+        names.extend(name for name in objects.config_map_volumes(daemonset) if name not in names)
     return names[:_MAX_CONFIGMAPS]
 
 
@@ -126,16 +153,16 @@ def _plausible(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> bool
     """A label alone makes no flannel: the ConfigMap must not turn out to be something else."""
     if any(match(daemonset) >= build.SIGNATURE for daemonset in group):
         return True
-    for name in _configmaps(group):
-        path = configmap_path(namespace, name)
-        if snapshot.status(path) == FORBIDDEN or net_conf.KEY in objects.mapping(snapshot.body(path), "data"):
+    for name in _config_maps(group):
+        path = config_map_path(namespace, name)
+        if snapshot.status(path) == FORBIDDEN or net_conf.KEY in fields.mapping(snapshot.body(path), "data"):
             return True
     return False
 
 
 def _from_daemonsets(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
     record = build.start("flannel", group, is_flanneld, match)
-    selector = objects.mapping(group[0], "spec", "selector", "matchLabels")
+    selector = fields.mapping(group[0], "spec", "selector", "matchLabels")
     if record.install_method == "manifest" and selector.get("k8s-app") == "flannel":
         record.install_method = "kustomize"
     record.distribution = _distribution(group)
@@ -143,11 +170,13 @@ def _from_daemonsets(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -
     record.networking.ipam = "node-podcidr"
     record.policy.provider = _policy_provider(group)
     prefix = read_daemon(record, group[0])
-    content = read_net_conf(record, snapshot, namespace, _configmaps(group))
+    content = read_net_conf(record, snapshot, namespace, _config_maps(group), in_etcd(group[0]))
     if content:
         record.cni.chained_plugins = net_conf.chained_plugins(content.get(net_conf.CNI_KEY))
     _node_evidence(record, flannel_nodes.annotated(snapshot.nodes, prefix))
-    flannel_nodes.describe(record, snapshot, prefix)
+    # With leases in etcd no Node is annotated, and none lacks that.
+    if not in_etcd(group[0]):
+        flannel_nodes.describe(record, snapshot, prefix)
     return record
 
 
@@ -192,7 +221,7 @@ def _from_nodes(snapshot: Snapshot) -> Record | None:
         _embedded(record, embedding[0], server, args)
         flannel_nodes.describe(record, snapshot, PREFIX)
         return record
-    # A DaemonSet that may not be seen is no reason to think that there is none.
+    # A DaemonSet that may not be seen is not a reason to think that there is none.
     record.stale_suspected = off or snapshot.scope == "cluster"
     up = any(flannel_nodes.condition_reason(node) == CONDITION_REASON for node in known)
     if record.stale_suspected and (off or not up):
@@ -202,15 +231,15 @@ def _from_nodes(snapshot: Snapshot) -> Record | None:
 
 def _embeds(node: Obj) -> bool:
     """k3s everywhere and rke2 on Windows run flannel inside their own process."""
-    version = objects.text(node, "status", "nodeInfo", "kubeletVersion")
-    windows = objects.text(node, "status", "nodeInfo", "operatingSystem") == "windows"
+    version = fields.text(node, "status", "nodeInfo", "kubeletVersion")
+    windows = fields.text(node, "status", "nodeInfo", "operatingSystem") == "windows"
     return "+k3s" in version or ("+rke2" in version and windows)
 
 
 def _embedded(record: Record, node: Obj, server: str, args: Sequence[str]) -> None:
     record.install_method = "embedded"
     where = f"Node {server} annotation node-args"
-    version = objects.text(node, "status", "nodeInfo", "kubeletVersion")
+    version = fields.text(node, "status", "nodeInfo", "kubeletVersion")
     record.add_evidence("kubelet", objects.name(node), f"kubelet {version} embeds flannel", 70)
     for kind, name, default in (("pod", "cluster-cidr", _K3S_PODS), ("service", "service-cidr", _K3S_SERVICES)):
         given = [value for value in objects.flags(args, name) if value]
@@ -243,4 +272,5 @@ RECOGNISER = Recogniser(
     labels={key: tuple(values) for key, values in _LABELS.items()},
     node_reason=CONDITION_REASON,
     node_annotations=(PREFIX,),
+    left_behind=(("kube-flannel", "kube-flannel-cfg"), ("kube-system", "kube-flannel-cfg")),
 )

@@ -12,6 +12,19 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import nodes
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+
+CNI_PATHS = ("/etc/cni/net.d", "/opt/cni/bin")
+"""Where a network plugin of whatever name puts its configuration and its programs on each node."""
+
+
+def installs_cni(daemonset: Obj) -> bool:
+    """Whether its pods can put a CNI configuration or plugin on their nodes."""
+    paths = [
+        fields.text(volume, "hostPath", "path").rstrip("/")
+        for volume in fields.sequence(daemonset, "spec", "template", "spec", "volumes")
+    ]
+    return any(path and (known == path or known.startswith(f"{path}/")) for path in paths for known in CNI_PATHS)
 
 
 def match(_daemonset: Obj) -> int:
@@ -33,6 +46,10 @@ def recognise(snapshot: Snapshot, _daemonsets: Sequence[Obj]) -> list[Record]:
     if assigned:
         record.networking.ipam = "node-podcidr"
         record.add_evidence("Node", assigned[0], "has a podCIDR", 30)
+    for daemonset in snapshot.daemonsets:
+        if installs_cni(daemonset):
+            where = f"{objects.namespace(daemonset)}/{objects.name(daemonset)}"
+            record.add_evidence("DaemonSet", where, "mounts the nodes' CNI directories", 20)
     return [record]
 
 

@@ -16,10 +16,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 
 def is_kindnet(container: Obj) -> bool:
-    return objects.image_is(container, "kindnetd") or objects.text(container, "name") == "kindnet-cni"
+    return objects.image_is(container, "kindnetd") or fields.text(container, "name") == "kindnet-cni"
 
 
 def match(daemonset: Obj) -> int:

@@ -21,13 +21,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot imp
     Snapshot,
     config_ref,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _DAEMONSET = "kube-ovn-cni"
 _SUBNET = "ovn-default"
 
 
 def is_kube_ovn(container: Obj) -> bool:
-    return objects.image_is(container, "kube-ovn") or objects.text(container, "name") == "cni-server"
+    return objects.image_is(container, "kube-ovn") or fields.text(container, "name") == "cni-server"
 
 
 def match(daemonset: Obj) -> int:
@@ -73,17 +74,17 @@ def _record(snapshot: Snapshot, group: Sequence[Obj]) -> Record:
     named = f"{path}/{_SUBNET}"
     build.note_access(record, snapshot, named, f"Subnet {_SUBNET}")
     body = snapshot.body(named)
-    subnet = body or next((item for item in snapshot.items(path) if objects.dig(item, "spec", "default") is True), None)
+    subnet = body or next((item for item in snapshot.items(path) if fields.at(item, "spec", "default") is True), None)
     record.config_refs.append(config_ref(snapshot, None, _SUBNET, None, named))
     if subnet is None:
         return record
     where = f"Subnet {objects.name(subnet)}"
     record.add_evidence("Subnet", objects.name(subnet), "default subnet exists", build.CONFIG_BONUS)
-    build.add_cidrs(record, "pod", objects.text(subnet, "spec", "cidrBlock"), f"{where} spec.cidrBlock")
-    build.set_mtu(record, objects.dig(subnet, "spec", "mtu"))
-    underlay = bool(objects.text(subnet, "spec", "vlan"))
+    build.add_cidrs(record, "pod", fields.text(subnet, "spec", "cidrBlock"), f"{where} spec.cidrBlock")
+    build.set_mtu(record, fields.at(subnet, "spec", "mtu"))
+    underlay = bool(fields.text(subnet, "spec", "vlan"))
     record.networking.encapsulation = "none" if underlay else "geneve"
-    record.networking.masquerade = objects.dig(subnet, "spec", "natOutgoing") is True
+    record.networking.masquerade = fields.at(subnet, "spec", "natOutgoing") is True
     return record
 
 

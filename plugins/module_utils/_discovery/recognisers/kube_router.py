@@ -41,7 +41,7 @@ def _record(group: Sequence[Obj]) -> Record:
     if not _on(words, "run-router"):
         record.role = "policy"
         return record
-    record.cni.conf_name = "10-kuberouter.conflist"
+    record.cni.conf_name = "10-kuberouter.conflist" if _on(words, "enable-cni") else None
     record.networking.ipam = "node-podcidr"
     # Routes inside a subnet, tunnels between subnets unless overlay is turned off.
     overlay = _on(words, "enable-overlay")

@@ -15,16 +15,20 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
+
+# Upstream's manifest, and RKE2's chart.
+_LABELS = ("multus", "rke2-multus")
 
 
 def is_multus(container: Obj) -> bool:
-    return objects.image_is(container, "multus-cni") or objects.text(container, "name") == "kube-multus"
+    return objects.image_is(container, "multus-cni") or fields.text(container, "name") == "kube-multus"
 
 
 def match(daemonset: Obj) -> int:
     if any(is_multus(container) for container in objects.containers(daemonset)):
         return build.SIGNATURE
-    return build.LABEL_ONLY if objects.labels(daemonset).get("app") == "multus" else 0
+    return build.LABEL_ONLY if objects.labels(daemonset).get("app") in _LABELS else 0
 
 
 def recognise(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
@@ -42,5 +46,5 @@ RECOGNISER = Recogniser(
     order=85,
     match=match,
     recognise=recognise,
-    labels={"app": ("multus",)},
+    labels={"app": _LABELS},
 )

@@ -15,10 +15,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 
 def is_sdn(container: Obj) -> bool:
-    return objects.text(container, "name") == "sdn"
+    return fields.text(container, "name") == "sdn"
 
 
 def match(daemonset: Obj) -> int:

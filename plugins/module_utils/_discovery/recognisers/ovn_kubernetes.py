@@ -19,8 +19,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery.record impor
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import (
     Recogniser,
     Snapshot,
-    configmap_path,
+    config_map_path,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _DAEMONSET = "ovnkube-node"
 _UPSTREAM = "ovn-config"
@@ -29,8 +30,8 @@ _OPENSHIFT_KEY = "ovnkube.conf"
 
 
 def is_ovnkube(container: Obj) -> bool:
-    name = objects.text(container, "name")
-    return name.startswith("ovnkube") or objects.split_image(objects.text(container, "image"))[1].startswith("ovn-kube")
+    name = fields.text(container, "name")
+    return name.startswith("ovnkube") or objects.split_image(fields.text(container, "image"))[1].startswith("ovn-kube")
 
 
 def match(daemonset: Obj) -> int:
@@ -41,7 +42,7 @@ def match(daemonset: Obj) -> int:
     return build.SIGNATURE if any(map(is_ovnkube, objects.containers(daemonset))) else build.LABEL_ONLY
 
 
-def _configmap(namespace: str) -> str:
+def _config_map(namespace: str) -> str:
     return _OPENSHIFT if namespace.startswith("openshift-") else _UPSTREAM
 
 
@@ -51,7 +52,7 @@ def wants(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[str]:
     network = openshift.network_path(snapshot)
     if network:
         return [network]
-    return [configmap_path(namespace, _configmap(namespace)) for namespace in build.by_namespace(daemonsets)]
+    return [config_map_path(namespace, _config_map(namespace)) for namespace in build.by_namespace(daemonsets)]
 
 
 def recognise(snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
@@ -68,16 +69,16 @@ def _record(snapshot: Snapshot, namespace: str, group: Sequence[Obj]) -> Record:
     if openshift.network_path(snapshot):
         openshift.apply(record, snapshot)
         return record
-    name = _configmap(namespace)
+    name = _config_map(namespace)
     where = f"ConfigMap {namespace}/{name}"
     if name == _UPSTREAM:
-        data = build.read_configmap(record, snapshot, namespace, name, "net_cidr")
+        data = build.read_config_map(record, snapshot, namespace, name, "net_cidr")
         if data is not None:
             _ranges(record, where, data.get("net_cidr"), data.get("svc_cidr"), data.get("mtu"))
         return record
-    data = build.read_configmap(record, snapshot, namespace, name, _OPENSHIFT_KEY)
+    data = build.read_config_map(record, snapshot, namespace, name, _OPENSHIFT_KEY)
     if data is not None:
-        _from_ini(record, where, objects.text(data, _OPENSHIFT_KEY))
+        _from_ini(record, where, fields.text(data, _OPENSHIFT_KEY))
     return record
 
 
@@ -86,7 +87,7 @@ def _from_ini(record: Record, where: str, text: str) -> None:
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        record.config_error = f"{where} key {_OPENSHIFT_KEY} is no INI text: {type(error).__name__}."
+        record.config_error = f"{where} key {_OPENSHIFT_KEY} is not INI text: {type(error).__name__}."
         return
     # The file has a section called [default], which is not the parser's own [DEFAULT].
     _ranges(

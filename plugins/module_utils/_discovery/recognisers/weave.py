@@ -15,12 +15,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import build
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import Record
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.snapshot import Recogniser, Snapshot
+from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _DEFAULT_RANGE = "10.32.0.0/12"
 
 
 def is_weave(container: Obj) -> bool:
-    return objects.image_is(container, "weave-kube") or objects.text(container, "name") == "weave"
+    return objects.image_is(container, "weave-kube") or fields.text(container, "name") == "weave"
 
 
 def match(daemonset: Obj) -> int:
@@ -42,7 +43,7 @@ def recognise(_snapshot: Snapshot, daemonsets: Sequence[Obj]) -> list[Record]:
         if not given:
             build.add_cidrs(record, "pod", _DEFAULT_RANGE, "default of Weave Net", "medium")
         build.set_mtu(record, environment.get("WEAVE_MTU"))
-        names = [objects.text(container, "name") for container in objects.containers(group[0])]
+        names = [fields.text(container, "name") for container in objects.containers(group[0])]
         record.policy.provider = "weave" if "weave-npc" in names else "none"
         records.append(record)
     return records

@@ -42,7 +42,7 @@ class Api:
     ) -> None:
         address = urlsplit(server)
         if address.scheme != "https" or not address.hostname:
-            raise InputError(f"API server {server!r} is no https address.")
+            raise InputError(f"API server {server!r} is not an https address.")
         self._host, self._port = address.hostname, address.port or 443
         self._token_file = token_file
         self._timeout = timeout
@@ -167,7 +167,7 @@ def _object(content: bytes, method: str, path: str) -> dict[str, Any]:
         found = None
     if isinstance(found, dict):
         return found
-    raise Unreachable(f"{method} {path}: the answer is no JSON object.", path=path)
+    raise Unreachable(f"{method} {path}: the answer is not a JSON object.", path=path)
 
 
 def _error(status: int, content: bytes, method: str, path: str) -> KubeError:

@@ -53,9 +53,9 @@ def read(body: bytes) -> Request:
     try:
         review = json.loads(body)
     except (ValueError, RecursionError):
-        raise InputError("the body is no JSON") from None
+        raise InputError("the body is not JSON") from None
     if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (VERSION, "AdmissionReview"):
-        raise InputError(f"the body is no AdmissionReview of {VERSION}")
+        raise InputError(f"the body is not an AdmissionReview of {VERSION}")
     request = review.get("request")
     if not isinstance(request, dict) or not isinstance(request.get("uid"), str) or not request["uid"]:
         raise InputError("the review holds no request with a uid")

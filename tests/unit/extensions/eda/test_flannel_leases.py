@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, to_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_options, options
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Event, Problem, UnreachableError
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
@@ -120,7 +120,7 @@ def test_documented_options_are_the_accepted_ones() -> None:
 def test_example_rulebook_uses_what_there_is() -> None:
     (ruleset,) = yaml.safe_load((EXTENSIONS / "rulebooks" / "flannel_leases.yml").read_text())
     arguments = next(source["podnet.cni.flannel_leases"] for source in ruleset["sources"])
-    assert set(arguments) <= set(options.ETCD_ARGUMENT_SPEC)
+    assert set(arguments) == set(yaml.safe_load(SOURCE["DOCUMENTATION"])["options"])
     playbooks = [
         rule["action"]["run_playbook"]["name"] for rule in ruleset["rules"] if "run_playbook" in rule["action"]
     ]

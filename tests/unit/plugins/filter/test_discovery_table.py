@@ -27,5 +27,5 @@ def test_table() -> None:
 
 @pytest.mark.parametrize("data", [7, [7], [{}], [{"kind": "component"}]])
 def test_table_of_something_else(data: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match="no list of discovery records"):
+    with pytest.raises(AnsibleFilterError, match="not a list of discovery records"):
         discovery_table(data)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.filter.flannel_chart_values import flannel_chart_values
-from ansible_collections.podnet.cni.plugins.filter.flannel_network_config import flannel_network_config
+from ansible_collections.podnet.cni.tests.unit._private_filters import private
+
+flannel_chart_values = private("flannel_chart_values")
+flannel_network_config = private("flannel_network_config")
 
 
 def values(backend: str = "vxlan", **flannel: Any) -> dict[str, Any]:

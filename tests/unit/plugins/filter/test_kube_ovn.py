@@ -9,8 +9,10 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.filter.kube_ovn_config import kube_ovn_config
 from ansible_collections.podnet.cni.plugins.filter.kube_ovn_policies import kube_ovn_policies
+from ansible_collections.podnet.cni.tests.unit._private_filters import private
+
+kube_ovn_config = private("kube_ovn_config")
 
 
 def test_config_is_filled_in() -> None:

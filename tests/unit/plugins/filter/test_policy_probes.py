@@ -11,7 +11,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.filter.policy_probes import policy_probes
-from ansible_collections.podnet.cni.plugins.module_utils import _probe
+from ansible_collections.podnet.cni.plugins.module_utils._probe import measure as probe
 
 
 def verdict(**more: Any) -> dict[str, Any]:
@@ -47,13 +47,14 @@ def test_a_source_gets_all_its_targets_and_each_expects_its_verdict() -> None:
         {"name": "shop/db-0 udp 53", "address": "10.244.2.9", "protocol": "udp", "port": 53, "expect": "unreachable"},
         {"name": "shop/db-0 icmp", "address": "10.244.2.9", "protocol": "icmp", "expect": "reachable"},
     ]
-    assert len(_probe.parse_targets(found[0]["targets"])) == 3
+    assert len(probe.parse_targets(found[0]["targets"])) == 3
 
 
 @pytest.mark.parametrize(
     "more",
     [
         {"protocol": "SCTP"},
+        {"verdict": "unknown"},
         {"verdict": "no_path", "from_address": None, "to_address": None},
         {"to_address": None},
         {"from_address": None},

@@ -9,7 +9,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.podnet.cni.plugins.filter.preflight_table import preflight_table
-from ansible_collections.podnet.cni.plugins.filter.preflight_wanted import preflight_wanted
+from ansible_collections.podnet.cni.tests.unit._private_filters import private
+
+preflight_wanted = private("preflight_wanted")
 
 HOSTS = {"node1": {"sysctls": {"net.ipv4.ip_forward": "0"}}}
 
@@ -50,7 +52,7 @@ def test_what_cannot_be_judged_is_refused(arguments, message):
     [
         (({},), "needs a list"),
         (([1],), "needs a list"),
-        (([{"id": "x"}],), "entry 0 is no finding"),
+        (([{"id": "x"}],), "entry 0 is not a finding"),
         (([], "fatal"), "fail_at is 'fatal'"),
     ],
 )

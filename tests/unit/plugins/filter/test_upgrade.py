@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.filter.upgrade_gate_problems import upgrade_gate_problems
-from ansible_collections.podnet.cni.plugins.filter.upgrade_rollouts import upgrade_rollouts
+from ansible_collections.podnet.cni.tests.unit._private_filters import private
+
+upgrade_gate_problems = private("upgrade_gate_problems")
+upgrade_rollouts = private("upgrade_rollouts")
+
 
 PLACE = {"namespace": "kube-flannel", "name": "windows"}
 
@@ -56,6 +59,10 @@ def host(node: str, **gate: Any) -> dict[str, Any]:
     return {"_upgrade_node": node, "_upgrade_gate": {"seen": True, **gate}}
 
 
+def step(text: str) -> dict[str, str]:
+    return {"action": "set", "kind": "route", "attribute": "", "text": text}
+
+
 def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
     return {"target": target, "loss": loss, "largest_packet": largest}
 
@@ -68,8 +75,8 @@ def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
         ({"mtu": 1450, "probes": [way("a"), way("b", largest=1400)]}, ["packets of more than 1400", "MTU is 1450"]),
         ({"probes": [way("a"), way("b", 33.3)]}, ["loses 33.3 % to b"]),
         ({"problem": "no link flannel.1."}, ["no link flannel.1"]),
-        ({"dataplane": ["a", "b", "c", "d", "e"]}, ["to do: a, b, c (and 2 more)"]),
-        ({"dataplane": ["a"], "problem": "no way."}, ["no way, and the data plane", "to do: a"]),
+        ({"dataplane": [step(name) for name in "abcde"]}, ["to do: a, b, c (and 2 more)"]),
+        ({"dataplane": [step("a")], "problem": "no way."}, ["no way, and the data plane", "to do: a"]),
     ],
 )
 def test_what_a_host_says(gate: dict[str, Any], says: list[str]) -> None:
@@ -84,7 +91,17 @@ def test_hosts_of_the_wave_have_to_answer_and_others_are_not_its_fault() -> None
     found = upgrade_gate_problems(hosts, ["n1", "n2", "n9"])
     assert found["failed"] == {"n1": "did not answer", "n2": "did not answer"}
     found = upgrade_gate_problems([host("n1"), host("n3", problem="no pod.")], ["n1"])
-    assert found == {"failed": {}, "others": {"n3": "no pod"}, "stop": False}
+    assert found == {"failed": {}, "others": {"n3": "no pod"}, "leftovers": {}, "stop": False}
+
+
+def test_what_flanneld_cannot_do_or_never_does_is_no_fault() -> None:
+    sysctl = {"action": "change", "kind": "link", "attribute": "accept_ra", "text": "accept_ra 1 -> 0"}
+    stale = {"action": "remove", "kind": "FDB entry", "attribute": "", "text": "remove FDB entry x"}
+    hosts = [host("n1", dataplane=[sysctl, stale])]
+    found = upgrade_gate_problems(hosts, ["n1"], writes_sysctls=False)
+    assert found == {"failed": {}, "others": {}, "leftovers": {"n1": ["remove FDB entry x"]}, "stop": False}
+    found = upgrade_gate_problems(hosts, ["n1"], writes_sysctls=True)
+    assert found["failed"] == {"n1": "the data plane is not as the leases say, to do: accept_ra 1 -> 0"}
 
 
 def test_a_node_that_is_cut_off_is_blamed_alone() -> None:
@@ -93,7 +110,7 @@ def test_a_node_that_is_cut_off_is_blamed_alone() -> None:
     found = upgrade_gate_problems(hosts, ["n1", "n2", "n3"], max_failed="1", total=9, first=False)
     assert found["failed"] == {"n1": "loses 100 % to n2, 100 % to n3"}
     assert found["stop"] is False
-    broken = host("n1", dataplane=["add route"], probes=[way("n2"), way("n3", 100)])
+    broken = host("n1", dataplane=[step("set route")], probes=[way("n2"), way("n3", 100)])
     hosts = [broken, host("n2", probes=[way("n1")]), host("n3", probes=[way("n2"), way("n1", 100)])]
     assert list(upgrade_gate_problems(hosts, ["n1", "n2", "n3"])["failed"]) == ["n1"]
     hosts = [host("n1", probes=[way("n2"), way("old", 100)]), host("n2", probes=[way("n1"), way("old", 100)])]

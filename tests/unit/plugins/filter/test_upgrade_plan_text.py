@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.filter.upgrade_plan_text import AnsibleFilterError, upgrade_plan_text
+from ansible_collections.podnet.cni.tests.unit._private_filters import private
 from ansible_collections.podnet.cni.tests.unit._upgrade_plans import daemonset, made, template
+
+upgrade_plan_text = private("upgrade_plan_text")
 
 
 def test_nothing_to_do() -> None:
@@ -36,5 +39,5 @@ def test_plan_as_text() -> None:
 
 @pytest.mark.parametrize("data", [None, {}, [], "plan", {"network": "x"}])
 def test_no_plan_no_text(data: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match="this is no plan"):
+    with pytest.raises(AnsibleFilterError, match="this is not a plan"):
         upgrade_plan_text(data)

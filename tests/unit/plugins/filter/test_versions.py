@@ -17,7 +17,7 @@ from ansible_collections.podnet.cni.plugins.filter.version_support import versio
 def test_support_is_plain_data() -> None:
     answer = version_support({"flannel": "0.27.4", "kubernetes": "1.99"}, {"enable_nftables": True})
     assert answer["supported"] is False and answer["problems"] == []
-    assert answer["unknown"] == ["kubernetes 1.99 is not in the matrix; the nearest row is 1.36."]
+    assert answer["unknown"] == ["kubernetes 1.99 is not in the matrix; the nearest row is 1.37."]
     [need] = answer["needs"]
     assert set(need) == {"id", "text", "remedy", "source"} and need["id"] == "br-netfilter-in-nftables-mode"
 

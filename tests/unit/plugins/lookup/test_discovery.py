@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import multiprocessing
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleError, AnsibleLookupError, AnsibleOptionsError
 
 from ansible_collections.podnet.cni.plugins.doc_fragments._discovery import ModuleDocFragment
+from ansible_collections.podnet.cni.plugins.module_utils._discovery import cluster as reading
 from ansible_collections.podnet.cni.plugins.plugin_utils import _discovery_lookup
 from ansible_collections.podnet.cni.plugins.plugin_utils._discovery_lookup import RunCache, cache_key, complete
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery import fakes
@@ -168,6 +171,29 @@ def test_clusters_are_asked_at_the_same_time() -> None:
 
 
 NOBODY = "http://127.0.0.1:9"
+
+
+def test_fifty_clusters_in_one_run_hold_the_objects_of_eight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read of a cluster is let go of with its answer, so memory is bounded by those that are asked at once."""
+    crowd = [fakes.daemonset(f"agent-{number}", "team", "example.com/agent:1") for number in range(60)]
+    cluster = fakes.flannel_cluster().daemonsets(*crowd)
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = [0]
+    real = reading._Reader.__init__
+
+    def counted(reader: Any, *arguments: Any) -> None:
+        real(reader, *arguments)
+        alive.add(reader)
+        most[0] = max(most[0], len(alive))
+
+    monkeypatch.setattr(reading._Reader, "__init__", counted)
+    names = [f"c{number}" for number in range(50)]
+    with fakes.serving(cluster) as server, kubeconfig(**dict.fromkeys(names, server)) as config:
+        found = ask("cni", *names, kubeconfig=config, summary=True, mode="full")
+    assert [item["cluster"] for item in found if item["kind"] == "summary"] == names
+    assert most[0] <= 2 * _discovery_lookup._MAX_PARALLEL
+    gc.collect()
+    assert not alive
 
 
 def test_unreachable_cluster_fails() -> None:

@@ -32,7 +32,7 @@ def test_newest_release_of_each_product() -> None:
     assert flannel["tag"] == f"v{question.newest('flannel')}"
     assert flannel["images"]["flannel"] == {"repository": "ghcr.io/flannel-io/flannel", "tag": flannel["tag"]}
     assert flannel["features"]["nftables"] is True
-    assert kubernetes["images"] == {} and kubernetes["tag"] == "v1.36"
+    assert kubernetes["images"] == {} and kubernetes["tag"] == "v1.37"
 
 
 def test_a_named_release() -> None:

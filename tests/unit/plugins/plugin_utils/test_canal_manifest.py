@@ -67,10 +67,10 @@ def test_scalars_are_those_of_kubernetes() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\n---\nb: [1, 2\n---\nc: 3\n", r"x: document 2 is no YAML at line 4, column 1: "),
-        ("a: 1\n---\nb: 1\nb\n", r"document 2 is no YAML at line 5"),
-        ("{{ template }}: 1\n---\n{{- if }}\n", r"document 1 is no YAML at line 1"),
-        ("a: !!python/object:os.system {}\n", r"document 1 is no YAML at line 1, column 4"),
+        ("a: 1\n---\nb: [1, 2\n---\nc: 3\n", r"x: document 2 is not YAML at line 4, column 1: "),
+        ("a: 1\n---\nb: 1\nb\n", r"document 2 is not YAML at line 5"),
+        ("{{ template }}: 1\n---\n{{- if }}\n", r"document 1 is not YAML at line 1"),
+        ("a: !!python/object:os.system {}\n", r"document 1 is not YAML at line 1, column 4"),
     ],
 )
 def test_damage_is_named_with_document_and_line(text: str, message: str) -> None:
@@ -117,5 +117,5 @@ def test_places_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory, which has no checksum"):
         _canal_manifest.read(str(tmp_path / "empty"), "sha256:" + "0" * 64)
     (tmp_path / "binary.yaml").write_bytes(b"a: \xff\n")
-    with pytest.raises(InputError, match=r"is no text in UTF-8 \(byte 3\)"):
+    with pytest.raises(InputError, match=r"is not text in UTF-8 \(byte 3\)"):
         _canal_manifest.read(str(tmp_path / "binary.yaml"))

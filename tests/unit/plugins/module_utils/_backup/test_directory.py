@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.podnet.cni.plugins.module_utils import _atomic_file
 from ansible_collections.podnet.cni.plugins.module_utils._backup import directory
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
+from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 
 DOCUMENTS = {"objects/configmap/a/b.json": {"data": {"k": "v"}}, "nodes/n1.files.json": {"files": {}, "absent": []}}
 
@@ -70,7 +70,7 @@ def test_what_is_missing_is_named(backup: Path) -> None:
 def test_a_backup_that_is_interrupted_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int) -> None:
     """At any write, also over an older backup."""
     directory.write(str(tmp_path), {"old.json": {}}, {})
-    original, left = _atomic_file.write, writes
+    original, left = atomic_file.write, writes
 
     def write(*given: Any) -> None:
         nonlocal left
@@ -79,7 +79,7 @@ def test_a_backup_that_is_interrupted_is_none(tmp_path: Path, monkeypatch: pytes
             raise PodnetError("no space left on device")
         original(*given)
 
-    monkeypatch.setattr(_atomic_file, "write", write)
+    monkeypatch.setattr(atomic_file, "write", write)
     with pytest.raises(PodnetError, match="no space left"):
         directory.write(str(tmp_path), DOCUMENTS, {})
     with pytest.raises(InputError, match="not complete"):

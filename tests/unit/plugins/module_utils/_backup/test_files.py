@@ -43,11 +43,11 @@ def test_what_was_read_is_put_back(
     fill(directory, before)
     kept = files.gather([str(directory / name) for name in paths])
     fill(directory, after)
-    planned = files.restore(kept, dry_run=True)
-    assert look(directory) == after, "a dry run changes nothing"
-    assert files.restore(kept, dry_run=False) == planned
+    planned = files.plan(kept)
+    assert look(directory) == after, "a plan changes nothing"
+    files.apply(planned)
     assert look(directory) == before
-    assert files.restore(kept, dry_run=False) == []
+    assert files.plan(kept) == []
 
 
 def test_patterns_take_what_fits(tmp_path: Path) -> None:
@@ -66,13 +66,25 @@ def test_a_file_of_a_new_name_is_removed_after_the_old_one_is_back(tmp_path: Pat
     fill_name.write_text("{}")
     kept = files.gather([f"{tmp_path}/*"])
     fill_name.rename(tmp_path / "05-flannel.conflist")
-    assert files.restore(kept, dry_run=False) == [f"restore {fill_name}", f"remove {tmp_path}/05-flannel.conflist"]
+    changes = files.plan(kept)
+    assert [each.action for each in changes] == [f"restore {fill_name}", f"remove {tmp_path}/05-flannel.conflist"]
+    files.apply(changes)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["10-flannel.conflist", "multus.d"]
+
+
+def test_the_difference_is_shown_but_not_of_what_only_its_owner_may_read(tmp_path: Path) -> None:
+    fill(tmp_path, {"subnet.env": ("MTU=1450\n", 0o644), "calico-kubeconfig": ("token", 0o600)})
+    kept = files.gather([f"{tmp_path}/*"])
+    fill(tmp_path, {"subnet.env": ("MTU=1400\n", 0o644), "calico-kubeconfig": ("other", 0o600)})
+    secret, plain = (each.diff() for each in files.plan(kept))
+    assert (plain["before"], plain["after"]) == ("mode 0644\nMTU=1400\n", "mode 0644\nMTU=1450\n")
+    assert "token" not in str(secret)
+    assert "other" not in str(secret)
 
 
 @pytest.mark.parametrize("path", ["relative", "", "/etc/../shadow", 7])
 def test_a_path_that_is_none_is_refused(path: str) -> None:
-    with pytest.raises(InputError, match="no absolute path"):
+    with pytest.raises(InputError, match="not an absolute path"):
         files.gather([path])
 
 
@@ -81,7 +93,7 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="large has 1048577 octets"):
         files.gather([str(tmp_path / "large")])
-    with pytest.raises(InputError, match="binary is no UTF-8 text"):
+    with pytest.raises(InputError, match="binary is not UTF-8 text"):
         files.gather([str(tmp_path / "binary")])
 
 
@@ -100,4 +112,4 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
 )
 def test_what_gather_never_gave_is_refused(wanted: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises(InputError):
-        files.restore(wanted, dry_run=False)
+        files.plan(wanted)

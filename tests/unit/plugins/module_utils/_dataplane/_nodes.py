@@ -8,12 +8,12 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, peers
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import DataPlane
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.underlay import HostAddress, Underlay
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, from_dict
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 
 UNDERLAY = Underlay(
     "eth0",
@@ -33,7 +33,7 @@ def config(backend: str = "vxlan", *, ipv4: bool = True, ipv6: bool = False, **o
         text["Network"] = "10.5.0.0/16"
     if ipv6:
         text["IPv6Network"] = "fd00:10:5::/48"
-    return _network_config.parse(text)
+    return network_config.parse(text)
 
 
 def key(number: int) -> bytes:

@@ -31,7 +31,7 @@ def test_a_key_that_flanneld_or_wg_wrote(tmp_path: Path) -> None:
     assert len(keys.read(str(path), "host")) == 32
 
 
-@pytest.mark.parametrize("text", ["", "c2hvcnQ=", "secret that is no key"])
+@pytest.mark.parametrize("text", ["", "c2hvcnQ=", "secret that is not a key"])
 def test_a_broken_file_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
     path = tmp_path / "wireguard.key"
     path.write_text(text)

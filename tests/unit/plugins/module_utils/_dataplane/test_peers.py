@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import peers
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import Checked
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, from_dict
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._dataplane._nodes import config, key, lease
 
 
@@ -31,9 +31,9 @@ def wireguard(number: int) -> dict[str, Any]:
 
 
 REFUSED = {
-    "outside": ({"subnet": "10.6.2.0/24"}, "10.6.2.0/24 is no subnet of the network 10.5.0.0/16"),
-    "whole network": ({"subnet": "10.5.0.0/16"}, "10.5.0.0/16 is no subnet of the network"),
-    "wider": ({"subnet": "10.4.0.0/15"}, "10.4.0.0/15 is no subnet of the network"),
+    "outside": ({"subnet": "10.6.2.0/24"}, "10.6.2.0/24 is not a subnet of the network 10.5.0.0/16"),
+    "whole network": ({"subnet": "10.5.0.0/16"}, "10.5.0.0/16 is not a subnet of the network"),
+    "wider": ({"subnet": "10.4.0.0/15"}, "10.4.0.0/15 is not a subnet of the network"),
     "own subnet": ({"subnet": "10.5.1.0/24"}, "this is the node itself"),
     "own public IP": ({"public_ip": "198.18.0.1"}, "this is the node itself"),
     "inside own": ({"subnet": "10.5.1.128/25"}, "subnet 10.5.1.128/25 overlaps that of this node's own lease"),
@@ -41,14 +41,14 @@ REFUSED = {
     "no public IP": ({"public_ip": None}, "it has no public IPv4 address"),
     "multicast IP": ({"public_ip": "224.0.0.9"}, "public IP 224.0.0.9 is a multicast or reserved address"),
     "broadcast IP": ({"public_ip": "255.255.255.255"}, "is a multicast or reserved address"),
-    "loopback IP": ({"public_ip": "127.0.0.1"}, "is no address of a host on a network"),
-    "no IP": ({"public_ip": "0.1.2.3"}, "is no address of a host on a network"),
+    "loopback IP": ({"public_ip": "127.0.0.1"}, "is not an address of a host on a network"),
+    "no IP": ({"public_ip": "0.1.2.3"}, "is not an address of a host on a network"),
     "IP in the overlay": ({"public_ip": "10.5.9.9"}, "lies inside the overlay's own network"),
     "no MAC": ({"backend_data": None}, "backend_data has no VtepMAC"),
     "empty MAC": ({"backend_data": mac("")}, "backend_data has no VtepMAC"),
     "multicast MAC": ({"backend_data": mac("01:00:5e:00:00:01")}, "MAC address 01:00:5e:00:00:01 is a multicast"),
     "zero MAC": ({"backend_data": mac("00:00:00:00:00:00")}, "MAC address 00:00:00:00:00:00 is all zero"),
-    "no MAC at all": ({"backend_data": mac("nonsense")}, "'nonsense' is no MAC address"),
+    "no MAC at all": ({"backend_data": mac("nonsense")}, "'nonsense' is not a MAC address"),
     "our MAC": ({"backend_data": mac("02:00:00:04:00:01")}, "VTEP MAC 02:00:00:04:00:01 is also that of this node"),
     "IPv6 only": ({"subnet": None, "ipv6_subnet": "fd00:10:5:2::/64"}, "it has no subnet in a family of the network"),
 }
@@ -99,8 +99,8 @@ REFUSED_IPV6 = {
     "mapped public IP": ({"public_ipv6": "::ffff:198.18.0.2"}, "is an IPv4-mapped IPv6 address"),
     "mapped subnet": ({"ipv6_subnet": "::ffff:10.5.2.0/120"}, "is an IPv4-mapped IPv6 subnet"),
     "multicast public IP": ({"public_ipv6": "ff02::1"}, "is a multicast or reserved address"),
-    "loopback public IP": ({"public_ipv6": "::1"}, "is no address of a host on a network"),
-    "outside": ({"ipv6_subnet": "fd00:10:6::/64"}, "fd00:10:6::/64 is no subnet of the network fd00:10:5::/48"),
+    "loopback public IP": ({"public_ipv6": "::1"}, "is not an address of a host on a network"),
+    "outside": ({"ipv6_subnet": "fd00:10:6::/64"}, "fd00:10:6::/64 is not a subnet of the network fd00:10:5::/48"),
     "no public IP": ({"public_ipv6": None}, "it has no public IPv6 address"),
     "no MAC": ({"backend_v6_data": None}, "backend_v6_data has no VtepMAC"),
     "own subnet": ({"ipv6_subnet": "fd00:10:5:1::/64"}, "this is the node itself"),
@@ -183,9 +183,9 @@ def test_alloc_needs_no_address() -> None:
 WIREGUARD = {
     "no data": (None, "backend_data has no PublicKey"),
     "no key": ({"Port": 51820}, "backend_data has no PublicKey"),
-    "a short key": ({"PublicKey": "c2hvcnQ="}, "is no wireguard key"),
-    "no base64": ({"PublicKey": "???"}, "is no wireguard key"),
-    "no text": ({"PublicKey": 7}, "is no wireguard key"),
+    "a short key": ({"PublicKey": "c2hvcnQ="}, "is not a wireguard key"),
+    "no base64": ({"PublicKey": "???"}, "is not a wireguard key"),
+    "no text": ({"PublicKey": 7}, "is not a wireguard key"),
     "a port too high": ({"PublicKey": base64.b64encode(key(2)).decode(), "Port": 70000}, "Port 70000 must be a number"),
 }
 
@@ -206,3 +206,25 @@ def test_own_lease_of_another_backend() -> None:
 def test_own_lease_that_lacks_a_family() -> None:
     with pytest.raises(InputError, match="the network has IPv6, the lease has no IPv6 subnet"):
         peers.read_own(config(ipv6=True), lease(1))
+
+
+ODD = [
+    "10.5.7.0/24", "10.5.7.0/024", "10.5.7.1/24", "10.5.7.0", "10.5.07.0/24", "10.5.7.0/33", "10.5.7.0/-1", "", None, 7,
+    "::ffff:10.5.7.0/120", "fd00:10:5:7::/64", "fd00:10:5:7::1/64", "FD00:10:5:7::/64", "fd00:10:5:7::%eth0/64", "/24",
+    "198.18.0.7", "198.18.0.007", "fd00:18::7", "::ffff:198.18.0.7", "fe80::1%eth0", " 198.18.0.7", "10.5.7.0/ 24",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["subnet", "ipv6_subnet", "public_ip", "public_ipv6"])
+@pytest.mark.parametrize("value", ODD)
+def test_a_lease_is_read_as_its_codec_reads_it(field: str, value: object) -> None:
+    """Which reads thousands in a fraction of the time, and differs in nothing else."""
+    data = {"name": "node-7", "backend_type": "vxlan", "backend_data": {}, field: value}
+    try:
+        expected = peers.pack(from_dict(data, "peers[3]"))
+    except InputError as error:
+        with pytest.raises(InputError) as caught:
+            peers.read(data, "peers[3]")
+        assert str(caught.value) == str(error)
+    else:
+        assert peers.read(data, "peers[3]") == expected

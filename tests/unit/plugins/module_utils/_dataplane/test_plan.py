@@ -32,8 +32,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
     WireguardState,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import from_dict
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import NetworkConfig
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import from_dict
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._dataplane._kernel import FakeKernel
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._dataplane._nodes import (
     UNDERLAY,
@@ -160,6 +160,8 @@ LEFT_ALONE = {
     "over a link that is not the underlay": Route(b"\x0a\x05\xc8\0", 24, b"\xac\x14\0\x09", "eth1"),
     "to a part of our own pods": Route(b"\x0a\x05\x01\x80", 25, b"\xc6\x12\0\x09", "eth0"),
     "through a pod": Route(b"\x0a\x05\xc8\0", 24, b"\x0a\x05\x01\x09", "eth0"),
+    "of another prefix length": Route(b"\x0a\x05\xc0\0", 18, b"\xc6\x12\0\x09", "eth0"),
+    "with a metric": Route(b"\x0a\x05\xc8\0", 24, b"\xc6\x12\0\x09", "eth0", metric=50),
     "for one kind of traffic": Route(b"\x0a\x05\xc8\0", 24, b"\xc6\x12\0\x09", "eth0", tos=16),
 }
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.cluster import Scope, discover
+from ansible_collections.podnet.cni.plugins.module_utils._discovery.recognisers import load_all
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.record import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 
@@ -32,6 +33,7 @@ class Cluster:
         self.collections: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.forbidden: list[str] = []
         self.expire_on_page = 0
+        self.tables = True
         self.requests: list[tuple[str, str]] = []
 
     def add(self, base: str, resource: str, *items: dict[str, Any]) -> Cluster:
@@ -125,6 +127,20 @@ class Cluster:
         return 200, {"kind": "List", "metadata": metadata, "items": page}
 
 
+def _table(daemonsets: list[dict[str, Any]]) -> dict[str, Any]:
+    """DaemonSets as the API server prints them with wide columns: pkg/printers/internalversion of Kubernetes 1.36."""
+    names = ["Name", "Desired", "Current", "Ready", "Up-to-date", "Available", "Node Selector", "Age"]
+    rows = []
+    for item in daemonsets:
+        containers = item["spec"]["template"]["spec"]["containers"]
+        listed = [",".join(str(one.get(key, "")) for one in containers) for key in ("name", "image")]
+        rows.append(
+            {"cells": [item["metadata"]["name"], 1, 1, 1, 1, 1, "<none>", "1d", *listed, "app=x"], "object": None}
+        )
+    columns = [{"name": name} for name in [*names, "Containers", "Images", "Selector"]]
+    return {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": columns, "rows": rows}
+
+
 def _key(item: dict[str, Any]) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
@@ -158,6 +174,8 @@ def serving(cluster: Cluster) -> Iterator[str]:
 
         def _reply(self) -> None:
             status, body = cluster.answer(self.command, self.path)
+            if cluster.tables and "as=Table" in self.headers.get("Accept", "") and body.get("kind") == "List":
+                body = _table(body["items"])
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -184,7 +202,7 @@ def serving(cluster: Cluster) -> Iterator[str]:
 def discovered(cluster: Cluster, **scope: Any) -> list[dict[str, Any]]:
     """The records discovery makes of a cluster, as plain data."""
     with serving(cluster) as host, KubeClient.from_options({"host": host}) as client:
-        return [to_dict(record) for record in discover(client, Scope(**scope), "test")]
+        return [to_dict(record) for record in discover(client, Scope(**scope), load_all(), "test")]
 
 
 def cidrs(record: dict[str, Any], kind: str = "pod") -> list[str]:

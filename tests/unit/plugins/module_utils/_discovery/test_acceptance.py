@@ -121,11 +121,11 @@ def test_kubespray(_row: None) -> None:
     [
         (None, "missing"),
         ("{broken", "not JSON"),
-        ("[]", "no JSON object"),
-        ('{"Backend": {"Type": "vxlan"}}', "no Network"),
-        ('{"Network": "", "Backend": {"Type": "vxlan"}}', "no Network"),
-        ('{"Network": "ten-dot-something", "Backend": {"Type": "vxlan"}}', "no IPv4 range"),
-        ('{"Network": 10, "Backend": {"Type": "vxlan"}}', "no IPv4 range"),
+        ("[]", "must be a JSON object"),
+        ('{"Backend": {"Type": "vxlan"}}', "Network is missing"),
+        ('{"Network": "", "Backend": {"Type": "vxlan"}}', "is not a network"),
+        ('{"Network": "ten-dot-something", "Backend": {"Type": "vxlan"}}', "is not a network"),
+        ('{"Network": 10, "Backend": {"Type": "vxlan"}}', "is not a network"),
     ],
 )
 def test_bad_configuration(_row: None, net_conf: str | None, words: str) -> None:
@@ -403,7 +403,7 @@ def crowd(number: int) -> list[dict[str, Any]]:
 def test_paging(_row: None) -> None:
     cluster = Cluster().daemonsets(*crowd(499), fakes.daemonset("overlay", "zz", fakes.IMAGE, configmap="c"))
     cluster.configmaps(fakes.flannel_configmap("zz", name="c")).nodes(fakes.node("a"))
-    (record,) = discovered(cluster, page_size=100)
+    (record,) = discovered(cluster, mode="full", page_size=100)
     assert (record["plugin"], record["namespace"]) == ("flannel", "zz")
     pages = [path for path in cluster.paths() if path.startswith("/apis/apps/v1/daemonsets?limit=100")]
     assert len(pages) == 5
@@ -414,7 +414,7 @@ def test_expired_page(_row: None) -> None:
     cluster = Cluster().daemonsets(*crowd(499), fakes.daemonset("overlay", "zz", fakes.IMAGE, configmap="c"))
     cluster.configmaps(fakes.flannel_configmap("zz", name="c")).nodes(fakes.node("a"))
     cluster.expire_on_page = 3
-    (record,) = discovered(cluster, page_size=100)
+    (record,) = discovered(cluster, mode="full", page_size=100)
     assert (record["plugin"], record["namespace"]) == ("flannel", "zz")
     pages = [path for path in cluster.paths() if path.startswith("/apis/apps/v1/daemonsets?limit=100")]
     assert len(pages) == 3 + 5

@@ -123,7 +123,7 @@ def test_versions(tag: str, expected: tuple[str | None, str | None]) -> None:
 @pytest.mark.parametrize("broken", [{}, {"spec": None}, {"spec": {"template": []}}, {"metadata": None}])
 def test_half_an_object_reads_as_empty(broken: dict[str, Any]) -> None:
     assert objects.containers(broken) == []
-    assert objects.configmap_volumes(broken) == []
+    assert objects.config_map_volumes(broken) == []
     assert objects.workload(broken).desired == 0
 
 
@@ -136,7 +136,7 @@ def test_every_recogniser_survives_half_an_object() -> None:
 def test_projected_volumes_count() -> None:
     sources = [{"configMap": {"name": "b"}}, {"secret": {"name": "no"}}]
     volumes = [{"configMap": {"name": "a"}}, {"projected": {"sources": sources}}, {"configMap": {"name": "a"}}]
-    assert objects.configmap_volumes({"spec": {"template": {"spec": {"volumes": volumes}}}}) == ["a", "b"]
+    assert objects.config_map_volumes({"spec": {"template": {"spec": {"volumes": volumes}}}}) == ["a", "b"]
 
 
 # -- net-conf.json ----------------------------------------------------------------------------------------------------
@@ -157,18 +157,53 @@ def test_missing_backend_is_udp_with_a_warning() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"Network": "10.0.0.0/8", "Backend": {}}', None),
+        ('{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan"}}', None),
+        ('{"Network": "10.0.0.0/8", "Backend": {"Type": "ali-vpc"}}', None),
+        ('{"Network": "10.0.0.0/8", "Backend": {}}', "no Type"),
         ('{"Network": "10.0.0.0/8", "Backend": {"VNI": 1}}', "no Type"),
-        ('{"Network": "10.0.0.0/8", "Backend": "vxlan"}', "no JSON object"),
+        ('{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlann"}}', "'vxlann' is unknown"),
+        ('{"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan", "Port": "4789"}}', "Port must be a whole number"),
+        ('{"Network": "10.0.0.0/8", "SubnetLen": "12", "Backend": {"Type": "vxlan"}}', "SubnetLen must be a whole"),
+        ('{"Network": "10.0.0.0/8", "EnableIPv4": "false", "Backend": {"Type": "vxlan"}}', "EnableIPv4 must be true"),
+        ('{"Network": "10.0.0.0/255.0.0.0", "Backend": {"Type": "vxlan"}}', "is not a network in CIDR notation"),
+        ('{"Network": "10.0.0.0/8", "Backend": "vxlan"}', "must be an object"),
         ('{"EnableIPv4": false, "Backend": {"Type": "vxlan"}}', "both false"),
-        ('{"Network": "fd00::/48", "Backend": {"Type": "vxlan"}}', "no IPv4 range"),
-        ('{"Network": "10.0.0.0/8", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}', "no IPv6Network"),
+        ('{"Network": "fd00::/48", "Backend": {"Type": "vxlan"}}', "it must be IPv4"),
+        ('{"Network": "10.0.0.0/8", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}', "IPv6Network is missing"),
         (None, "not JSON"),
+        ('\ufeff{"Network": "10.0.0.0/8"}', "byte order mark"),
     ],
 )
 def test_configuration_errors(text: Any, words: str | None) -> None:
     found = read(text)
     assert (found.config_error is None) if words is None else words in (found.config_error or "")
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"Backend": {"Type": "vxlann"}}, "Backend.Type 'vxlann' is unknown; write one of"),
+        ({"Backend": {"Type": "vxlan", "Port": "4789"}}, "Port must be a whole number without quotes, not a string"),
+        ({"EnableIPv4": "false"}, "EnableIPv4 must be true or false, not a string 'false'"),
+    ],
+)
+def test_what_flanneld_refuses_is_not_read_as_fine(members: dict[str, Any], words: str) -> None:
+    found = read(json.dumps({"Network": "10.60.0.0/16", "Backend": {"Type": "vxlan"}, **members}))
+    assert words in (found.config_error or "")
+    assert (found.config_error or "").endswith("Correct the ConfigMap, then restart the pods.")
+
+
+def test_a_subnet_length_that_flanneld_does_not_read_with_kubernetes_is_warned_of() -> None:
+    """tests/integration/flanneld/test_codec.py shows that flanneld starts with it."""
+    found = read('{"Network": "10.60.0.0/16", "SubnetLen": 12, "Backend": {"Type": "vxlan"}}')
+    assert found.config_error is None
+    (warning,) = found.warnings
+    assert warning.startswith(
+        "subnet_options_unread: here: network config: SubnetLen 12 gives Network 10.60.0.0/16 fewer"
+    )
+    assert "it reads no SubnetLen: the controller manager decides" in warning
+    assert read('{"Network": "10.60.0.0/16", "SubnetLen": 26, "Backend": {"Type": "vxlan"}}').warnings == []
+    assert read('{"Network": "10.60.0.0/30", "Backend": {"Type": "vxlan"}}').warnings == []
 
 
 def test_options_and_case() -> None:
@@ -246,6 +281,18 @@ def test_the_duplicate_is_the_one_with_fewer_ready_pods() -> None:
     assert [item.role for item in records] == ["duplicate", "primary"]
 
 
+def test_what_no_controller_has_counted_is_neither_disabled_nor_left_over() -> None:
+    records = [running("flannel", "c", "a", desired=0, ready=0), running("flannel", "c", "b", desired=0, ready=0)]
+    for item in records:
+        item.workloads[0].generation = 1
+    roles.assign(records)
+    for item in records:
+        health.judge(item)
+    assert sorted(item.role for item in records) == ["duplicate", "primary"]
+    assert {item.health.state for item in records} == {"unknown"}
+    assert not any(health.NOT_SCHEDULED in item.health.reasons for item in records)
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "reason"),
     [
@@ -254,7 +301,8 @@ def test_the_duplicate_is_the_one_with_fewer_ready_pods() -> None:
         ({"updated": 1}, "degraded", health.NOT_ROLLED_OUT),
         ({"updated": 1, "update_strategy": "OnDelete"}, "healthy", None),
         ({"available": 1}, "degraded", health.NOT_ROLLED_OUT),
-        ({"generation": 5}, "degraded", health.NOT_ROLLED_OUT),
+        ({"generation": 5}, "unknown", health.NOT_COUNTED),
+        ({"observed_generation": 0, "desired": 0, "ready": 0}, "unknown", health.NOT_COUNTED),
         ({"desired": 0, "ready": 0}, "disabled", health.NOT_SCHEDULED),
     ],
 )
@@ -268,8 +316,10 @@ def test_health_of_workloads(changes: dict[str, Any], state: str, reason: str | 
 
 
 def test_two_daemonsets_on_the_same_nodes_overlap() -> None:
-    cluster = fakes.flannel_cluster()
-    cluster.daemonsets(fakes.flannel_daemonset("kube-flannel-old"))
+    cluster = Cluster().nodes(fakes.node("a"), fakes.node("b"))
+    labels = {"k8s-app": "calico-node"}
+    for name in ("calico-node", "calico-node-old"):
+        cluster.daemonsets(fakes.daemonset(name, "kube-system", "quay.io/calico/node:v3.30.1", labels=labels))
     (found,) = discovered(cluster)
     assert health.OVERLAPPING in found["health"]["reasons"]
 
@@ -304,11 +354,11 @@ FLANNEL = fakes.FLANNEL
         (fakes.node("b", annotations={"x.org/kube-subnet-manager": "true"}), "under another prefix (x.org/"),
         (fakes.flannel_node("b", 2, annotations={f"{FLANNEL}backend-type": "host-gw"}), "backend-type differs"),
         (fakes.flannel_node("b", 2, annotations={f"{FLANNEL}backend-data": '{"VNI": 7}'}), "VNI differs"),
-        (fakes.flannel_node("b", 2, annotations={f"{FLANNEL}public-ip": "nowhere"}), "'nowhere' is no address"),
+        (fakes.flannel_node("b", 2, annotations={f"{FLANNEL}public-ip": "nowhere"}), "'nowhere' is not an address"),
         (fakes.flannel_node("b", 2, annotations={f"{FLANNEL}backend-data": "{"}), "backend-data is not JSON"),
         (fakes.flannel_node("b", 2, pod_cidrs=["10.99.0.0/24"]), "podCIDR 10.99.0.0/24 lies outside 10.244.0.0/16"),
         (fakes.flannel_node("b", 2, pod_cidrs=["10.244.2.0/24"] * 3), "has 3 podCIDRs"),
-        (fakes.flannel_node("b", 2, pod_cidrs=["none"]), "'none' is no CIDR"),
+        (fakes.flannel_node("b", 2, pod_cidrs=["none"]), "'none' is not a CIDR"),
     ],
 )
 def test_a_node_that_does_not_fit(node: dict[str, Any], words: str) -> None:

@@ -158,7 +158,7 @@ def test_impersonation_of_the_kubeconfig() -> None:
         ({"host": "https://h", "ca_cert": "/does/not/exist"}, "ca_cert: there is no file"),
         ({"host": "https://h", "impersonate_groups": ("g",)}, "needs impersonate_user"),
         ({"kubeconfig": kubeconfig(tokenFile="/does/not/exist")}, "No such file"),
-        ({"kubeconfig": kubeconfig(**{"client-certificate-data": "abc", "client-key-data": "abc"})}, "no base64"),
+        ({"kubeconfig": kubeconfig(**{"client-certificate-data": "abc", "client-key-data": "abc"})}, "not base64"),
         ({"kubeconfig": kubeconfig(**{"client-certificate": "/nope", "client-key": "/nope"})}, "File does not exist"),
     ],
 )

@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
+import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import kubernetes
 import pytest
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,7 +169,7 @@ def test_a_server_that_is_no_api_server(standin: KubeStandIn, client: Patient) -
     with pytest.raises(errors.KubeError, match="Is this a Kubernetes API server"):
         client.get("/version")
     standin.faults.append(Fault(200, text="{half"))
-    with pytest.raises(errors.Unreachable, match="no JSON"):
+    with pytest.raises(errors.Unreachable, match="not JSON"):
         client.get("/version")
 
 
@@ -285,3 +291,42 @@ def test_a_proxy_that_is_not_there_is_named_as_the_cause(standin: KubeStandIn) -
     with KubeClient(auth) as connected, pytest.raises(errors.Unreachable, match="the proxy does not answer") as failure:
         connected.get("/version")
     assert "must-not-show" not in str(failure.value)
+
+
+def raisable() -> list[Exception]:
+    """An instance of every exception that the libraries below the client define, as far as one can be made."""
+    found: list[Exception] = [
+        KeyError("x"),
+        RuntimeError("x"),
+        ImportError("No module named 'socks'"),
+        RecursionError(),
+    ]
+    for module in (http.client, json, kubernetes.client.exceptions, kubernetes.config, socket, ssl, urllib3.exceptions):
+        for kind in vars(module).values():
+            if not isinstance(kind, type) or not issubclass(kind, Exception):
+                continue
+            for arguments in ((), ("x",), (None, "x"), (None, "/", "x"), ("x", "y", 0), ("utf-8", b"x", 0, 1, "y")):
+                with contextlib.suppress(TypeError, AttributeError):
+                    found.append(kind(*arguments))
+                    break
+    return found
+
+
+@pytest.mark.parametrize("error", raisable(), ids=lambda error: type(error).__name__)
+def test_nothing_of_the_libraries_leaves_the_client_untranslated(
+    client: Patient, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_arguments: Any, **_named: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(client._pool, "request", fail)
+    with pytest.raises(errors.KubeError) as caught:
+        client.get(NODES)
+    assert str(caught.value).startswith(f"GET {NODES}")
+    with pytest.raises(errors.KubeError):
+        next(client.watch(NODES, "1"))
+
+
+def test_a_proxy_that_no_package_speaks_is_told(standin: KubeStandIn) -> None:
+    with pytest.raises(errors.InvalidAuth, match="the TLS or proxy options cannot be used"):
+        KubeClient(Auth(host=standin.url, proxy="socks5://127.0.0.1:1"))

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.backend_options import SECRET_OPTIONS
 from ansible_collections.podnet.cni.plugins.module_utils._kube import hiding, objects
 from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import NotFound
 from ansible_collections.podnet.cni.plugins.module_utils._kube.rollout import rolled_out
@@ -120,6 +121,12 @@ def test_preshared_keys_in_configmaps_are_hidden(text: str) -> None:
     assert shown["data"]["other"] == "kept"
     other = {**item, "data": {"net-conf.json": text.replace(PSK, PSK[:-4] + "PQ==")}}
     assert objects.shown(other)["data"] != shown["data"], "a change of the key still shows"
+
+
+def test_the_secrets_of_a_network_config_are_known() -> None:
+    assert {name.lower() for name in SECRET_OPTIONS} <= hiding.SECRET_KEYS
+    config = {"Backend": {"Type": "ali-vpc", "AccessKeySecret": 123456789012, "VNI": 1}}
+    assert hiding.config_secrets({"net-conf.json": json.dumps([config])}) == {"123456789012"}
 
 
 @given(st.text(min_size=1))

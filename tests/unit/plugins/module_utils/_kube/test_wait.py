@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, objects, order, rollout, wait
+from ansible_collections.podnet.cni.plugins.module_utils._kube import crds, objects, order, pods, rollout, wait
 
+NOBODY: Any = None
 NETWORKS = wait.parse_networks(["10.244.0.0/16", "fd00:10:244::/56"])
 PARAMS: dict[str, Any] = {
-    name: item.get("default") for name, item in wait.ARGUMENT_SPEC.items() if name != "rollouts"
+    name: item.get("default") for name, item in {**wait.ARGUMENT_SPEC, **wait.TOLD}.items() if name != "rollouts"
 } | {"rollouts": []}
 
 
@@ -131,7 +132,7 @@ def container(**state: Any) -> dict[str, Any]:
     ("pod", "problem"),
     [
         ({"status": {"conditions": [{"type": "Ready", "status": "True"}]}}, ""),
-        (container(waiting={"reason": "ContainerCreating"}), "it is not ready"),
+        (container(waiting={"reason": "ContainerCreating"}), "it is not ready, its containers are being created"),
         (
             container(waiting={"reason": "CrashLoopBackOff", "message": "back-off"}),
             "container c is in CrashLoopBackOff: back-off",
@@ -146,7 +147,7 @@ def container(**state: Any) -> dict[str, Any]:
     ],
 )
 def test_what_is_wrong_with_a_pod(pod: dict[str, Any], problem: str) -> None:
-    assert rollout.pod_problem(pod) == problem
+    assert pods.text(pod) == problem
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_what_is_wrong_with_a_pod(pod: dict[str, Any], problem: str) -> None:
     [
         ({"timeout": 0.0}, "timeout is 0"),
         ({"poll": -1.0}, "poll is -1"),
-        ({"networks": ["10.244.0.1/16"]}, "10.244.0.1/16 is no network"),
+        ({"networks": ["10.244.0.1/16"]}, "10.244.0.1/16 is not a network"),
         ({"networks": ["fd00::/64"], "pod_cidrs": ["ipv4"]}, "add ipv6 to pod_cidrs"),
     ],
 )
@@ -167,6 +168,8 @@ def test_the_first_is_said_in_words() -> None:
     one, two = wait.Missing("Node a", "no podCIDR"), wait.Missing("Node b", "no podCIDR")
     assert wait.describe([one]) == "waiting for Node a: no podCIDR"
     assert wait.describe([one, two]) == "waiting for Node a: no podCIDR (and 1 more)"
+    cause = wait.Missing("Pod c", "crashes", is_cause=True)
+    assert wait.describe([one, two, cause]) == "waiting for Node a: no podCIDR; Pod c: crashes (and 1 more)"
     assert wait.describe([]) == ""
 
 
@@ -213,3 +216,31 @@ def test_on_delete_waits_for_no_replacement(kind: str) -> None:
     assert rollout.missing(item).startswith("2 of 3 pods are")
     remark = rollout.outdated(item)
     assert ("2 of 3 pods are of an older template" in remark) == (kind == "DaemonSet")
+
+
+def test_patience_ends_with_news_or_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = [0.0], []
+    a, b = wait.Missing("Node a", "no podCIDR"), wait.Missing("Node b", "no podCIDR")
+
+    def watched(*answers: list[wait.Missing], **params: Any) -> dict[str, Any]:
+        left = iter(answers)
+        asked.clear()
+
+        def look(_client: Any, given_params: Any, _remarks: Any) -> list[wait.Missing]:
+            asked.append(given_params["explain"])
+            return next(left)
+
+        def sleep(seconds: float) -> None:
+            clock[0] += seconds
+
+        monkeypatch.setattr(wait, "look", look)
+        monkeypatch.setattr(wait.time, "monotonic", lambda: clock[0])
+        return wait.run(NOBODY, {**PARAMS, "poll": 2.0, **params}, False, sleep)
+
+    assert not watched([a], patience=0.0)["done"], "without patience one look"
+    assert asked == [False]
+    assert watched([a, b], [a, b], [a], patience=15.0)["missing"] == [{"object": "Node a", "problem": "no podCIDR"}]
+    assert watched([a], [a], [], patience=15.0)["done"]
+    before = clock[0]
+    assert not watched(*[[a]] * 9, [a, b], patience=15.0, explain=True)["done"]
+    assert (clock[0] - before, asked) == (15.0, [False] * 9 + [True]), "causes are asked for once"

@@ -57,18 +57,48 @@ def patched(item: dict[str, Any], patch: list[dict[str, Any]]) -> dict[str, Any]
     return result
 
 
+def test_routes_over_the_link_need_no_gateway() -> None:
+    text = '[{"dst":"10.0.0.0/8"}]'
+    assert lint.lint_value(ROUTES, text) == []
+    assert lint.usable(catalogue.CATALOGUE["routes"], text)
+    assert catalogue.render(catalogue.CATALOGUE["routes"], [{"dst": "10.0.0.0/8", "gw": None}], "routes") == text
+    with pytest.raises(InputError, match="neither dst nor gw"):
+        catalogue.render(catalogue.CATALOGUE["routes"], [{"gw": None}], "routes")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "good"),
+    [
+        ("port_vips", ["198.18.0.1", "fd00::1"], True),
+        ("port_vips", "198.18.0.1, fd00::1", False),
+        ("port_vips", "198.18.0.1/32", False),
+        ("aaps", ["vip-1", "vip-2"], True),
+        ("aaps", "Vip", False),
+    ],
+)
+def test_further_addresses_of_pods(name: str, value: Any, good: bool) -> None:
+    annotation = catalogue.CATALOGUE[name]
+    text = catalogue.render(annotation, value, name)
+    assert lint.usable(annotation, text) is good
+    assert (lint.lint_value(f"ovn.kubernetes.io/{name}", text) == []) is good
+    assert annotation.acts == catalogue.LIVE
+
+
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("{", "no JSON"),
-        ('{"gw":"10.16.0.1"}', "no JSON array"),
-        ('["10.16.0.1"]', "entry 0 is no object"),
-        ('[{"dst":"10.0.0.1","gw":"10.16.0.1"}]', "dst of entry 0 is no prefix"),
-        ('[{"dst":"10.0.0.0/8"}]', "entry 0 has no gateway"),
-        ('[{"dst":"10.0.0.0/8","gw":"gateway"}]', "gw of entry 0 is no plain address"),
+        ("{", "not JSON"),
+        ('{"gw":"10.16.0.1"}', "not a JSON array"),
+        ('["10.16.0.1"]', "entry 0 is not an object"),
+        ('[{"dst":"10.0.0.1","gw":"10.16.0.1"}]', "dst of entry 0 is not a prefix"),
+        ("[{}]", "entry 0 has neither dst nor gw"),
+        ('[{"dst":"10.0.0.0"}]', "dst of entry 0 is not a prefix"),
+        ('[{"dst":"10.0.0.0/8"},{"dst":"10.0.0.0/8","gw":"10.16.0.1"}]', "entry 0 again"),
+        (json.dumps([{"dst": f"10.{one}.{two}.0/24"} for one in range(8) for two in range(200)]), "no pod"),
+        ('[{"dst":"10.0.0.0/8","gw":"gateway"}]', "gw of entry 0 is not a plain address"),
         ('[{"DST":"10.0.0.0/8","gw":"10.16.0.1"}]', "the key 'DST'"),
         ('[{"gw":"10.16.0.1","metric":1}]', "the key 'metric'"),
-        ('[{"gw":1}]', "gw of entry 0 is no text"),
+        ('[{"gw":1}]', "gw of entry 0 is not text"),
         ('[{"dst":"fd00::/8","gw":"10.16.0.1"}]', "different families"),
         ('[{"gw":"10.99.0.1"}]', "outside the namespace's subnets"),
         ('[{"gw":"fd99::1"}]', "outside the namespace's subnets"),
@@ -152,7 +182,7 @@ def test_linter_judges_anything(value: Any) -> None:
         ({"annotations": [{"annotation": "port_security", "default": "yes"}]}, "true or false"),
         ({"annotations": [{"annotation": "port_security", "provider": "*", "default": True}]}, "one provider"),
         ({"annotations": ["routes"], "prefix": "kubernetes.io"}, "belongs to Kubernetes"),
-        ({"annotations": ["routes"], "prefix": "A b"}, "no DNS name"),
+        ({"annotations": ["routes"], "prefix": "A b"}, "not a DNS name"),
         ({"annotations": ["routes"], "namespace_selector": {"matchLabels": {"a": True}}}, "Quote"),
         ({"annotations": ["routes"], "selector": {}}, "unknown key 'selector'"),
         (

@@ -225,7 +225,7 @@ def test_a_malformed_review_is_logged_with_its_reason(capsys: pytest.CaptureFixt
     assert reviewed(app, b'{"kind":"secret"}').status == 400
     line = json.loads(capsys.readouterr().out)
     assert (line["message"], line["octets"]) == ("malformed review", 17)
-    assert "no AdmissionReview" in line["error"]
+    assert "not an AdmissionReview" in line["error"]
     assert "secret" not in json.dumps(line)
 
 

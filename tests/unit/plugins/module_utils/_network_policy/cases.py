@@ -54,6 +54,7 @@ def node(name: str, number: int, backend: str = "vxlan") -> dict[str, Any]:
         "kind": "Node",
         "metadata": {
             "name": name,
+            "labels": {"kubernetes.io/os": "linux", "kubernetes.io/hostname": name},
             "annotations": {"flannel.alpha.coreos.com/backend-type": backend} if backend else {},
         },
         "spec": {"podCIDRs": [f"10.244.{number}.0/24"]},
@@ -72,6 +73,30 @@ def policy(label: str, **spec: Any) -> dict[str, Any]:
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": space},
+        "spec": spec,
+    }
+
+
+ADMIN_VERSIONS = {
+    "ClusterNetworkPolicy": "v1alpha2",
+    "AdminNetworkPolicy": "v1alpha1",
+    "BaselineAdminNetworkPolicy": "v1alpha1",
+}
+
+
+def admin_policy(kind: str, name: str = "p", **spec: Any) -> dict[str, Any]:
+    """A policy of policy.networking.k8s.io. It selects all Pods of all namespaces, in tier Admin with priority 5."""
+    spec.setdefault("subject", {"namespaces": {}})
+    if kind != "BaselineAdminNetworkPolicy":
+        spec.setdefault("priority", 5)
+    else:
+        name = "default"
+    if kind == "ClusterNetworkPolicy":
+        spec.setdefault("tier", "Admin")
+    return {
+        "apiVersion": f"policy.networking.k8s.io/{ADMIN_VERSIONS[kind]}",
+        "kind": kind,
+        "metadata": {"name": name},
         "spec": spec,
     }
 

@@ -140,8 +140,8 @@ def test_the_policy_and_the_rule_are_named() -> None:
     [
         ({"ingress": [{"from": [{}]}]}, r"spec.ingress\[0\].from\[0\] names no peer"),
         ({"ingress": [{"from": [{"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}}]}]}, "ipBlock stands alone"),
-        ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}, "no part of"),
-        ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}}]}]}, "no part of"),
+        ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["11.0.0.0/9"]}}]}]}, "not a part of"),
+        ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"]}}]}]}, "not a part of"),
         ({"ingress": [{"from": [{"ipBlock": {"cidr": "10.0.0.1"}}]}]}, "no network"),
         ({"ingress": [{"ports": [{"port": 80, "endPort": 79}]}]}, "endPort 79 is below port 80"),
         ({"ingress": [{"ports": [{"port": "web", "endPort": 81}]}]}, "needs a number"),
@@ -154,7 +154,7 @@ def test_the_policy_and_the_rule_are_named() -> None:
         ({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}}, "no values"),
         ({"podSelector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}, "no operator 'Like'"),
         ({"podSelector": {"matchLabels": {"on": True}}}, "Quote it"),
-        ({"ingress": {}}, "spec.ingress is no list"),
+        ({"ingress": {}}, "spec.ingress is not a list"),
     ],
 )
 def test_what_the_api_server_would_refuse(spec: dict[str, Any], message: str) -> None:
@@ -181,5 +181,5 @@ def test_versions() -> None:
 
 def test_an_end_that_does_not_exist() -> None:
     judge = evaluator(pod("x/web", "10.244.1.2"))
-    with pytest.raises(InputError, match=r"flows\[3\].to is 'x/wbe', which is no IP address and no Pod"):
+    with pytest.raises(InputError, match=r"flows\[3\].to is 'x/wbe', neither an IP address nor a Pod"):
         judge.end("x/wbe", "flows[3].to")

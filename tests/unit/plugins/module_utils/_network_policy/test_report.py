@@ -15,7 +15,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.findings import engine_of
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.profile import Profile
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.report import build
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import versions
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._network_policy.cases import (
+    ADMIN_VERSIONS,
+    admin_policy,
     namespace,
     node,
     pod,
@@ -103,6 +106,7 @@ def test_pods_that_become_isolated() -> None:
             "egress": False,
             "ingress_policies": ["shop/db"],
             "egress_policies": [],
+            "admin_policies": [],
             "flags": [],
         },
         {
@@ -112,6 +116,7 @@ def test_pods_that_become_isolated() -> None:
             "egress": True,
             "ingress_policies": ["shop/deny"],
             "egress_policies": ["shop/deny"],
+            "admin_policies": [],
             "flags": ["deny_all_ingress", "deny_all_egress", "nodes_cut", "no_dns", "no_apiserver"],
         },
     ]
@@ -249,14 +254,16 @@ def test_what_releases_do_not_enforce(version: str, expected: list[str]) -> None
     assert ("probe_risk" in flags(built)["db-0"]) is (version == "v0.4.0")
 
 
-def test_admin_policies_need_their_image() -> None:
-    admin = {
-        "apiVersion": "policy.networking.k8s.io/v1alpha2",
-        "kind": "ClusterNetworkPolicy",
-        "metadata": {"name": "a"},
-    }
-    assert report(admin)["limits"][0]["policies"] == ["ClusterNetworkPolicy a"]
-    assert report(admin, version="v1.1.1-npa-v1alpha2")["limits"] == []
+@pytest.mark.parametrize("kind", sorted(ADMIN_VERSIONS))
+def test_admin_policies_need_their_image(kind: str) -> None:
+    found = report(admin_policy(kind))["limits"]
+    name = "default" if kind.startswith("Baseline") else "p"
+    assert [(row["kind"], row["policies"]) for row in found] == [("admin_policy_unsupported", [f"{kind} {name}"])]
+    flavour = f"-npa-{ADMIN_VERSIONS[kind]}"
+    assert flavour in found[0]["remedy"]
+    # The remedy is one that helps, and one that the module sets up.
+    assert report(admin_policy(kind), version=f"v1.1.1{flavour}")["limits"] == []
+    assert f"{kind[:-1].lower()}ies" in versions.flavour(f"v1.1.1{flavour}").kinds
 
 
 def test_policies_of_a_running_engine_are_not_dormant() -> None:
@@ -315,9 +322,10 @@ def test_remarks_of_verdicts() -> None:
     many = [policy(f"shop/deny-{number}", pods=DB) for number in range(7)]
     built = report(done, service("shop/web", WEB, "10.96.0.10"), *many, flows=flows)
     own, finished, virtual = (row["reason"] for row in built["verdicts"])
-    assert "shop/deny-4 and 2 more, and no rule allows it; a Pod always reaches itself directly" in own
+    assert "shop/deny-4 and 2 more, and no rule allows it" in own and "a Pod always reaches itself directly" in own
     assert "shop/done is finished" in finished
-    assert "ask for a Pod behind Service shop/web" in virtual
+    assert "Service shop/web has no port 1 of protocol TCP" in virtual
+    assert {row["verdict"] for row in built["verdicts"]} == {"unknown"}
 
 
 @pytest.mark.parametrize(

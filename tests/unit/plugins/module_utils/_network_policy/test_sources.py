@@ -61,8 +61,8 @@ def test_what_is_broken_is_named_and_hides_nothing(tmp_path: Path) -> None:
     found = sources.from_files([str(path), str(tmp_path / "raw.yaml")])
     assert sorted(found.policies) == ["x/good"]
     assert [(each.source.replace(str(tmp_path), ""), each.message.split(".")[0]) for each in found.unreadable] == [
-        ("/all.yaml document 2", "this is no valid YAML in its line 2"),
-        ("/raw.yaml", "the file is no UTF-8 text"),
+        ("/all.yaml document 2", "this is not valid YAML in its line 2"),
+        ("/raw.yaml", "the file is not UTF-8 text"),
         ("/all.yaml document 3: NetworkPolicy x/bad", "spec"),
         ("/all.yaml document 4: NetworkPolicy x/good", "it is there twice; the last counts"),
         ("/all.yaml document 5: Pod x/p", "it has not the shape of its kind"),

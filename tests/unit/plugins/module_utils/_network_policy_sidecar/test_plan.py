@@ -136,7 +136,7 @@ def test_a_daemonset_without_sidecar_is_left_as_it_is() -> None:
 
 
 def test_rbac_objects_of_others_are_refused() -> None:
-    role = objects.cluster_role("kube-flannel", "kube-flannel-ds")
+    role = objects.cluster_role("kube-flannel", "kube-flannel-ds", "v1.1.1")
     assert plan.wanted_rbac(None, role) == role
     assert plan.wanted_rbac(role, role) is None
     assert plan.wanted_rbac({**role, "rules": []}, role) == {"rules": role["rules"]}

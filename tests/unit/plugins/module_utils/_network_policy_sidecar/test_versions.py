@@ -102,3 +102,28 @@ def test_the_role_holds_what_the_sidecar_reads() -> None:
     granted = {(name, verb) for rule in objects.RULES for name in rule["resources"] for verb in rule["verbs"]}
     wanted = ("pods", "namespaces", "networkpolicies")
     assert granted == {(name, verb) for name in wanted for verb in ("list", "watch")}
+
+
+@pytest.mark.parametrize(
+    ("tag", "kinds"),
+    [
+        ("v1.1.1", ()),
+        ("v1.1.1@sha256:00", ()),
+        ("v1.1.1-npa-v1alpha1", ("adminnetworkpolicies", "baselineadminnetworkpolicies")),
+        ("v0.9.0-npa-v1alpha2", ("clusternetworkpolicies",)),
+        ("latest", ()),
+    ],
+)
+def test_flavours_get_what_they_read(tag: str, kinds: tuple[str, ...]) -> None:
+    assert versions.flavour(tag).kinds == kinds
+    rules = objects.rules(tag)
+    assert ("nodes" in rules[0]["resources"]) is bool(kinds)
+    assert [rule["resources"] for rule in rules[2:]] == ([list(kinds)] if kinds else [])
+
+
+@pytest.mark.parametrize(
+    "tag", ["v1.1.1-iptracker", "v1.1.1-iptracker@sha256:00", "v1.1.1-npa-v1beta1", "v0.8.0-npa-v1alpha2"]
+)
+def test_flavours_that_would_wait_are_refused_by_name(tag: str) -> None:
+    with pytest.raises(InputError, match=tag.split("@", maxsplit=1)[0]):
+        versions.flavour(tag)

@@ -63,6 +63,7 @@ def component(plugin="flannel", role="primary", **changes):
         "install_method": "manifest",
         "scope": "cluster",
         "stale_suspected": False,
+        "health": {"state": "healthy", "reasons": []},
         "workloads": [{"namespace": "kube-flannel", "name": "kube-flannel-ds"}],
         "networking": {"service_cidrs": [{"cidr": "10.96.0.0/16", "family": 4}]},
         "warnings": [],
@@ -508,3 +509,21 @@ def test_no_check_fails_on_partial_or_strange_facts(changes, with_config):
 )
 def test_no_check_fails_on_nonsense(facts, wanted):
     asked(facts, wanted)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("broken", "failed"), ("disabled", "failed"), ("degraded", "failed"), ("unknown", "unknown"), ("healthy", "ok")],
+)
+def test_the_network_is_as_well_as_discovery_says(state, status):
+    facts = {**healthy(), "components": [component(health={"state": state, "reasons": ["no_pod_ready"]})]}
+    assert [one.status for one in of("network", facts)] == [status]
+
+
+def test_nodes_that_are_ready_have_a_network_known_or_not():
+    facts = {**healthy(), "components": [component("generic", workloads=[])]}
+    (one,) = of("network", facts)
+    assert one.status == "failed"
+    assert "3 of 3 nodes are Ready" in one.seen
+    facts["nodes"] = [node(number, ready="False") for number in (1, 2, 3)]
+    assert [one.status for one in of("network", facts)] == ["ok"]

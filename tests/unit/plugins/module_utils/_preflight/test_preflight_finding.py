@@ -36,13 +36,11 @@ def test_a_check_with_an_unknown_severity_cannot_be_declared():
         check("x", "fatal", "x")
 
 
-@pytest.mark.parametrize(
-    ("facts", "found"),
-    [({"a": {"b": 1}}, 1), ({"a": {}}, None), ({"a": None}, None), ({}, None), (None, None), ({"a": [1]}, None)],
-)
-def test_what_is_missing_on_the_way_is_none(facts, found):
-    assert finding.at(facts, "a", "b") == found
-
-
 def test_severities_are_ordered():
     assert sorted(["error", "info", "warning"], key=finding.rank) == ["info", "warning", "error"]
+
+
+def test_a_finding_says_from_which_host_the_cluster_was_asked():
+    asked = example({"subject": "cluster", "asked_from": "node1"}, {})
+    assert [one.subject for one in asked] == ["cluster, asked from node1"]
+    assert example({"bad": True, "asked_from": "node1"}, {})[1].subject == "Node/a"

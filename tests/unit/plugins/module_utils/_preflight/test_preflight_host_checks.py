@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +51,8 @@ def healthy(name="node1", last=11):
                 "up": True,
                 "addresses": [f"10.244.{last}.0/32"],
                 "cni": None,
-                "vxlan": {"id": 1, "port": 8472, "link": "eth0"},
+                "mac": "0a:00:00:00:00:01",
+                "vxlan": {"id": 1, "port": 8472, "link": "eth0", "local": f"198.18.0.{last}"},
             },
             {"name": "cni0", "kind": "bridge", "mtu": 1450, "up": True, "addresses": [f"10.244.{last}.1/24"]},
         ],
@@ -65,13 +67,16 @@ def healthy(name="node1", last=11):
             "public_ipv6": None,
         },
         "checksum_offload": {"flannel.1": True},
-        "udp_checksum_errors": 0,
+        "udp_checksum_errors": 3,
+        "udp_checksum_errors_later": 3,
+        "forward_rules": [],
         "ports": {"udp": {"8472": {"process": None, "pid": None}}, "tcp": {"8081": None}},
         "firewall": {
             "iptables": {"version": "1.8.9", "mode": "nf_tables"},
             "ip6tables": {"version": "1.8.9", "mode": "nf_tables"},
             "nft": "nftables v1.0.6",
             "legacy_tables": [],
+            "legacy_forward": [],
             "legacy_tables_ipv6": [],
             "tables": ["ip nat", "ip filter"],
             "flannel": ["iptables-nft chain FLANNEL-POSTRTG in table nat, jumps to it: 1"],
@@ -96,6 +101,8 @@ def healthy(name="node1", last=11):
         "subnet_file": {
             "path": "/run/flannel/subnet.env",
             "present": True,
+            "problem": "",
+            "directory": False,
             "values": {
                 "FLANNEL_NETWORK": "10.244.0.0/16",
                 "FLANNEL_SUBNET": f"10.244.{last}.1/24",
@@ -112,6 +119,15 @@ def healthy(name="node1", last=11):
         },
         "cgroup_version": 2,
         "network_manager": {"running": True, "unmanaged": {"flannel.1": True, "cni0": True}},
+        "networkd": {
+            "running": True,
+            "foreign_routes": True,
+            "links": {
+                "flannel.1": {"managed": False},
+                "cni0": {"managed": False},
+                "eth0": {"managed": True, "file": "/run/systemd/network/10-netplan-eth0.network"},
+            },
+        },
         "mac_policy": {
             "running": True,
             "links": {"flannel.1": {"file": "/etc/systemd/network/10-podnet-cni.link", "policy": "none"}},
@@ -127,7 +143,13 @@ def healthy(name="node1", last=11):
 def wanted_for(**changes):
     return {
         "network_config": CONFIG,
-        "leases": [{"public_ip": "198.18.0.11", "subnet": "10.244.11.0/24"}],
+        "leases": [
+            {
+                "public_ip": "198.18.0.11",
+                "subnet": "10.244.11.0/24",
+                "backend_data": {"VNI": 1, "VtepMAC": "0a:00:00:00:00:01"},
+            }
+        ],
         "hosts": {"node1": healthy(), "node2": healthy("node2", 12)},
         **changes,
     }
@@ -161,9 +183,21 @@ def test_ids_are_unique_and_titled():
         assert check.title
 
 
+HOST_GW = {"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}}
+DIRECT = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "DirectRouting": True}}
 FILTER = "sysctls/net.bridge.bridge-nf-call-iptables"
 FOREIGN = {"file": "05-cilium.conflist", "network": "cilium", "problem": "", "plugins": ["cilium-cni"]}
 OURS = healthy()["cni"]["files"][0]
+REJECTS = {
+    "family": "inet",
+    "table": "firewalld",
+    "name": "filter_FORWARD",
+    "hook": "forward",
+    "policy": "accept",
+    "rules": [[{"reject": {"type": "icmpx", "expr": "admin-prohibited"}}]],
+}
+DROPS = {**REJECTS, "family": "ip", "table": "filter", "name": "FORWARD", "policy": "drop", "rules": []}
+MULTUS = {"file": "00-multus.conf", "network": "multus", "problem": "", "plugins": ["multus"], "delegate": "cbr0"}
 LISTENING = {"node1": healthy(), "node2": put(healthy("node2", 12), "udp_listeners/0/state", "listening")}
 
 # id of the check, path of the fact, its value, what the finding says, what is wanted
@@ -179,16 +213,21 @@ FAULTS = [
     ("host.clock", "clock", 1060.0, "60 s ahead", {}),
     ("host.clock", "clock", 900.0, "100 s behind", {}),
     ("host.network_manager", "network_manager/unmanaged/cni0", False, "manages cni0", {}),
+    ("host.networkd", "networkd/links/cni0", {"managed": True, "file": "/x/all.network"}, "cni0 by /x/all.network", {}),
+    ("host.networkd", "networkd/foreign_routes", True, "it manages eth0, over which", {"network_config": HOST_GW}),
+    ("host.networkd", "networkd/foreign_routes", True, "ManageForeignRoutes is on", {"network_config": DIRECT}),
     ("host.mac_policy", "mac_policy/links/flannel.1/policy", "persistent", "MACAddressPolicy=persistent", {}),
-    ("host.checksum_offload", "udp_checksum_errors", 7, "7 UDP packets", {}),
+    ("host.checksum_offload", "udp_checksum_errors_later", 10, "7 UDP packets", {}),
     ("host.neighbour_table", "sysctls/net.ipv4.neigh.default.gc_thresh3", "128", "128 for 100 nodes", {"nodes": 100}),
     ("host.runtime", "runtime/cri_disabled", True, "cri in disabled_plugins", {}),
-    ("host.cni_plugins", "cni/plugins/bridge", None, "bridge is no executable file", {}),
-    ("host.cni_plugins", "cni/plugins", {"cilium-cni": None}, "cilium-cni is no executable file", {}),
-    ("host.cni_plugins", "cni/plugins/flannel", None, "flannel is no executable file", {}),
+    ("host.cni_plugins", "cni/plugins/bridge", None, "bridge is not an executable file", {}),
+    ("host.cni_plugins", "cni/plugins", {"cilium-cni": None}, "cilium-cni is not an executable file", {}),
+    ("host.cni_plugins", "cni/plugins/flannel", None, "flannel is not an executable file", {}),
     ("host.conflist", "cni/files", [FOREIGN, OURS], "05-cilium.conflist of cilium wins", {}),
     ("host.conflist", "cni/files", [{"file": "00-x.conf", "problem": "no JSON"}, OURS], "00-x.conf is not valid", {}),
     ("host.conflist", "cni/files", [{"file": "99-x.conf", "plugins": ["ptp"]}], "99-x.conf of kindnet wins", {}),
+    ("host.conflist", "cni/files", [{**MULTUS, "delegate": "cilium"}, OURS], "hands pods on to cilium", {}),
+    ("host.subnet_file", "subnet_file/problem", "line 1: x", "refuses /run/flannel/subnet.env: line 1: x", {}),
     ("host.leftovers", "cni/files", [OURS, {**FOREIGN, "file": "10-weave.conflist"}], "10-weave.conflist of weave", {}),
     ("host.leftovers", "links/2", {"name": "weave", "cni": "weave"}, "links of weave: weave", {}),
     ("host.leftovers", "links/2", {"name": "cali0123456789a", "cni": "calico"}, "links of calico", {}),
@@ -203,10 +242,22 @@ FAULTS = [
     ("host.underlay", "underlay/public_ip", None, "no IPv4 address", {}),
     ("host.range_overlap", "links/0/addresses", ["10.244.200.5/24"], "eth0 has 10.244.200.5/24", {}),
     ("host.range_overlap", "routes/0", {"dst": "10.244.9.0/24", "dev": "eth0"}, "route to 10.244.9.0/24", {}),
+    ("host.range_overlap", "links/0/addresses", ["10.3.2.4/8"], "the network 10.0.0.0/8 of eth0 contains it", {}),
+    ("host.range_overlap", "routes/0", {"dst": "10.0.0.0/8", "dev": "eth0"}, "route to 10.0.0.0/8 over eth0", {}),
+    ("host.range_overlap", "links/0", {"name": "docker0", "addresses": ["10.244.77.1/24"]}, "docker0 has", {}),
+    ("host.range_overlap", "routes/0", {"dst": "10.244.9.0/26", "type": "blackhole"}, "a blackhole route to", {}),
     ("host.udp_port", "ports/udp/8472", {"process": "dnsmasq", "pid": 7}, "dnsmasq (pid 7) holds UDP 8472", {}),
     ("host.udp_port", "links/1", {"name": "vx0", "kind": "vxlan", "vxlan": {"port": 8472}}, "link vx0 holds", {}),
     ("host.udp_open", "overlay_probes/0/reachable", False, "does not answer over the overlay", {}),
     ("host.udp_open", "udp_probes/0/error", "no answer", "UDP 8472 of node2", {"hosts": LISTENING}),
+    ("host.overlay_link", "links/1", {"name": "dummy0"}, "there is no flannel.1, but a lease", {}),
+    ("host.overlay_link", "links/1/up", False, "flannel.1 is down", {}),
+    ("host.overlay_link", "links/1/mac", "0a:00:00:00:00:99", "and the lease says 0a:00:00:00:00:01", {}),
+    ("host.overlay_link", "links/1/vxlan/local", "198.18.0.99", "198.18.0.99, which is on no link", {}),
+    ("host.overlay_link", "links/1/vxlan/link", "eth1", "flannel.1 is on eth1, and eth0 is wanted", {}),
+    ("host.overlay_link", "links/1/addresses", ["10.42.1.0/32"], "of another network: a flannel of somebody else", {}),
+    ("host.overlay_link", "links/1/kind", "bridge", "flannel.1 is a link of kind bridge, not vxlan", {}),
+    ("host.forward_rules", "forward_rules", [REJECTS], "chain inet firewalld filter_FORWARD drops packets", {}),
     ("host.path_mtu", "path_probes/0/largest_packet", 1400, "1400 octets to node2", {}),
     ("host.link_mtu", "links/1/mtu", 1400, "flannel.1 has MTU 1400", {}),
     ("host.link_mtu", "subnet_file/values/FLANNEL_MTU", "1500", "says 1500", {}),
@@ -256,11 +307,38 @@ def test_what_was_not_gathered_is_named():
         ("host.kubelet_flags", {"kubelet": {"version": "v9.9.9", "flags": {"v": {}}}}, {}, "unknown"),
         ("host.kubelet_flags", {"kubelet": {"version": "v1.30.0", "flags": {}}}, {}, "unknown"),
         ("host.cgroup", {"kubelet": {}}, {}, "skipped"),
+        ("host.cgroup", {"kubelet": {"running": True, "version": None}}, {}, "unknown"),
+        ("host.runtime_version", {"kubelet": {"running": True, "version": None}}, {}, "unknown"),
+        ("host.kubelet_flags", {"kubelet": {"running": True, "version": None}}, {}, "unknown"),
+        ("host.firewall", {"modules": {}, "firewall_trial": {"iptables": ""}}, {"kubernetes": "1.36"}, "ok"),
+        (
+            "host.firewall",
+            {"modules": {}, "firewall_trial": {"iptables": "no match"}},
+            {"kubernetes": "1.36"},
+            "failed",
+        ),
+        ("host.firewall", {"modules": {}, "firewall_trial": {"iptables": None}}, {"kubernetes": "1.36"}, "unknown"),
         ("host.cgroup", {"cgroup_version": 1, "kubelet": {"version": "v1.34.1"}}, {}, "ok"),
         ("host.conflist", {"cni": {"files": [], "conf_dir": "/x"}}, {}, "ok"),
+        ("host.conflist", {"cni": {"files": [MULTUS, OURS], "conf_dir": "/x"}}, {}, "ok"),
+        ("host.conflist", {"cni": {"files": [{**MULTUS, "delegate": ""}, OURS], "conf_dir": "/x"}}, {}, "unknown"),
         ("host.udp_port", {"ports": {"udp": {"8472": {"process": "flanneld", "pid": 1}}}}, {}, "ok"),
         ("host.udp_port", {}, {"network_config": {"Network": "10.0.0.0/8", "Backend": {"Type": "host-gw"}}}, "skipped"),
         ("host.mac_policy", {}, {"network_config": {"Network": "10.0.0.0/8", "Backend": {"Type": "ipip"}}}, "skipped"),
+        ("host.networkd", {"networkd": {"running": False}}, {}, "ok"),
+        ("host.networkd", {"networkd": {"running": True, "links": {"cni0": {"managed": None}}}}, {}, "unknown"),
+        (
+            "host.networkd",
+            {"networkd": {"running": True, "foreign_routes": True, "links": {"eth0": {"managed": None}}}},
+            {"network_config": HOST_GW},
+            "unknown",
+        ),
+        (
+            "host.networkd",
+            {"networkd": {"running": True, "foreign_routes": False, "links": {"eth0": {"managed": True}}}},
+            {"network_config": HOST_GW},
+            "ok",
+        ),
         ("host.subnet_file", {"subnet_file": {"present": False}}, {"plugin": "canal"}, "skipped"),
         ("host.path_mtu", {"path_probes": [{"target": "b", "reachable": False}]}, {}, "unknown"),
         ("host.udp_open", {"udp_probes": None}, {}, "skipped"),
@@ -268,11 +346,56 @@ def test_what_was_not_gathered_is_named():
         ("host.health_port", {}, {"health_port": 0}, "skipped"),
         ("host.firewall", {"modules": {}}, {}, "unknown"),
         ("host.checksum_offload", {"links": []}, {}, "skipped"),
+        ("host.checksum_offload", {"udp_checksum_errors_later": None}, {}, "skipped"),
+        ("host.forward_rules", {"forward_rules": None}, {}, "unknown"),
+        ("host.forward_rules", {"forward_rules": [DROPS]}, {}, "ok"),
+        ("host.forward_rules", {"forward_rules": [DROPS], "kubelet": {}}, {}, "failed"),
+        ("host.overlay_link", {"links": []}, {"leases": []}, "ok"),
     ],
 )
 def test_what_is_no_fault(name, facts, changes, status):
     found = BY_ID[name]({**healthy(), **facts}, wanted_for(**changes))
     assert {one.status for one in found} == {status}, found
+
+
+def test_what_another_cni_left_has_one_remedy():
+    facts = put(healthy(), "links/2", {"name": "cali0123456789a", "cni": "calico", "addresses": ["10.244.9.9/32"]})
+    facts["routes"] += [
+        {"dst": "10.244.9.0/26", "type": "blackhole", "protocol": "80", "cni": "calico"},
+        {"dst": "10.244.9.9/32", "dev": "cali0123456789a", "cni": "calico"},
+    ]
+    assert failed("host.range_overlap", facts) == []
+    (one,) = failed("host.leftovers", facts)
+    assert one.seen == "links of calico: cali0123456789a; routes of calico: 10.244.9.0/26, 10.244.9.9/32"
+    assert failed("host.leftovers", facts, wanted_for(plugin="canal")) == []
+
+
+def test_what_overlaps_no_route_that_leads_everywhere_is_well():
+    for target in ("0.0.0.0/0", "0.0.0.0/1", "10.96.0.0/12", "192.168.0.0/16"):
+        facts = put(healthy(), "routes/0", {"dst": target, "dev": "eth0", "gateway": "198.18.0.1"})
+        assert failed("host.range_overlap", facts) == []
+    assert {one.status for one in BY_ID["host.range_overlap"]({**healthy(), "routes": None}, wanted_for())} == {
+        "unknown"
+    }
+
+
+def test_bridges_with_addresses_of_the_own_subnet_are_the_pods():
+    facts = put(healthy(), "links/0", {"name": "docker0", "addresses": ["10.244.11.1/24"]})
+    assert failed("host.range_overlap", facts) == []
+
+
+@given(
+    st.integers(min_value=2, max_value=30).flatmap(
+        lambda length: st.tuples(st.just(length), st.integers(min_value=0, max_value=2**length - 1))
+    )
+)
+def test_overlap_is_found_in_both_directions(drawn):
+    length, number = drawn
+    lan = ipaddress.ip_network((number << (32 - length), length))
+    address = f"{lan[1]}/{length}"
+    facts = put(healthy(), "links/0/addresses", [address])
+    overlaps = lan.overlaps(ipaddress.ip_network(CONFIG["Network"]))
+    assert bool(failed("host.range_overlap", facts)) is overlaps
 
 
 def test_cgroup_v1_is_a_warning_where_the_kubelet_bears_it():
@@ -322,6 +445,33 @@ def test_crio_goes_by_the_name_of_the_network():
 def test_hosts_of_one_machine_are_no_clones():
     facts = put(healthy(), "identity", {"hostname": "node2", "machine_id": "m-node2", "boot_id": "b-node2"})
     assert failed("host.duplicates", facts) == []
+
+
+def test_a_task_that_starts_late_is_no_clock_that_is_ahead():
+    late = {**healthy(), "clock": 1020.0, "clock_end": 1021.0, "reference_clock": 1000.0, "reference_clock_end": 1022.0}
+    assert failed("host.clock", late) == []
+    ahead = {**late, "clock": 1120.0, "clock_end": 1121.0}
+    assert "99 s ahead" in failed("host.clock", ahead)[0].seen
+    behind = {**late, "clock": 940.0, "clock_end": 941.0}
+    assert "60 s behind" in failed("host.clock", behind)[0].seen
+
+
+def test_an_overlay_that_does_not_answer_is_blamed_on_the_link_that_is_wrong():
+    facts = put(healthy(), "overlay_probes/0/reachable", False)
+    hosts = {"node1": facts, "node2": put(healthy("node2", 12), "links/1/up", False)}
+    (one,) = failed("host.udp_open", facts, wanted_for(hosts=hosts))
+    assert "on node2: flannel.1 is down" in one.seen
+    assert "Open UDP" not in one.remedy
+    (one,) = failed("host.udp_open", facts)
+    assert "Open UDP 8472" in one.remedy
+
+
+def test_what_runs_over_another_link_tells_nothing_of_the_one_that_is_wanted():
+    facts = put(healthy(), "underlay/name", "eth1")
+    assert [one.status for one in BY_ID["host.udp_open"](facts, wanted_for())] == ["unknown"]
+    facts["path_probes"][0]["reachable"] = False
+    (one,) = failed("host.udp_open", facts)
+    assert "does not answer over eth1, which is wanted" in one.seen
 
 
 def test_a_clock_is_compared_with_the_other_hosts_where_the_controller_is_wrong():

@@ -10,12 +10,15 @@ import os
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import parse
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import udp_ports
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import parse
+from ansible_collections.podnet.cni.plugins.module_utils._host import links
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import (
     host_gather,
     host_network,
     host_runtime,
     host_system,
+    udp,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
@@ -85,8 +88,34 @@ def test_an_empty_host_gives_null_facts_with_reasons_and_no_error(host):
     assert facts["links"] is None
     assert facts["reasons"]["links"] == "ip is not on PATH: install iproute2"
     assert facts["underlay"] is None
-    assert facts["subnet_file"] == {"path": "/run/flannel/subnet.env", "present": False, "values": {}}
+    assert facts["subnet_file"] == {
+        "path": "/run/flannel/subnet.env",
+        "present": False,
+        "values": {},
+        "problem": "",
+        "directory": False,
+    }
     json.dumps(facts)
+
+
+def test_a_subnet_file_is_read_as_the_cni_plugin_reads_it(host):
+    good = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
+
+    def problem():
+        return host_gather.gather(host_gather.Question(), no_program, 5.0, host.root)["subnet_file"]["problem"]
+
+    host("/run/flannel/subnet.env", good)
+    assert problem() == ""
+    host("/run/flannel/subnet.env", good.replace("=10.244.1.1/24", '="10.244.1.1/24"'))
+    assert "line 2, FLANNEL_SUBNET" in problem()
+    host("/run/flannel/subnet.env", "")
+    assert "missing FLANNEL_NETWORK" in problem()
+
+
+def test_a_directory_in_place_of_the_subnet_file_is_told(host):
+    host("/run/flannel/subnet.env/x")
+    found = host_gather.gather(host_gather.Question(), no_program, 5.0, host.root)["subnet_file"]
+    assert (found["present"], found["directory"], found["problem"]) == (True, True, "Is a directory")
 
 
 def test_a_network_config_that_is_none_is_refused(host):
@@ -111,7 +140,7 @@ def test_a_network_config_that_is_none_is_refused(host):
     ],
 )
 def test_ports_are_those_of_the_backend(config, ports):
-    assert host_gather.udp_ports(parse(config, check_ranges=False)) == ports
+    assert udp_ports.of(parse(config, check_ranges=False)) == ports
 
 
 def test_containerd_3_names_its_directories(host):
@@ -204,11 +233,11 @@ def test_links_into_pods_are_left_out():
             },
         ]
     )
-    links = {link["name"]: link for link in host_network.parse_links(text)}
-    assert list(links) == ["eth0", "cali0123456789a", "flannel.1"]
-    assert links["cali0123456789a"]["cni"] == "calico"
-    assert links["flannel.1"]["addresses"] == ["10.244.1.0/32"]
-    assert links["flannel.1"]["vxlan"] == {"id": 1, "port": 8472, "link": "eth0", "local": None}
+    found = {link["name"]: link for link in links.parse_links(text)}
+    assert list(found) == ["eth0", "cali0123456789a", "flannel.1"]
+    assert found["cali0123456789a"]["cni"] == "calico"
+    assert found["flannel.1"]["addresses"] == ["10.244.1.0/32"]
+    assert found["flannel.1"]["vxlan"] == {"id": 1, "port": 8472, "link": "eth0", "local": None}
 
 
 @pytest.mark.parametrize(
@@ -216,7 +245,7 @@ def test_links_into_pods_are_left_out():
     [("cilium_host", "cilium"), ("vxlan.calico", "calico"), ("weave", "weave"), ("eth0", None), ("flannel.1", None)],
 )
 def test_links_of_other_cnis_are_known(name, cni):
-    assert host_network.foreign(name) == cni
+    assert links.foreign(name) == cni
 
 
 def test_routes_over_our_links_are_left_out():
@@ -291,8 +320,8 @@ def test_tcp_sockets_count_when_they_listen():
 
 def test_wrong_checksums_are_counted(host):
     host("/proc/net/snmp", "Udp: InDatagrams InCsumErrors MemErrors\nUdp: 5 7 0\nUdpLite: InCsumErrors\nUdpLite: 1\n")
-    assert host_network.udp_errors(host.files) == 7
-    assert host_network.udp_errors(Files("/nowhere")) is None
+    assert udp.checksum_errors(host.files) == 7
+    assert udp.checksum_errors(Files("/nowhere")) is None
 
 
 @pytest.mark.parametrize(
@@ -308,6 +337,49 @@ def test_the_mode_of_iptables_is_read(host, line, found):
     assert firewall["iptables"] == found
     assert firewall["ip6tables"] is None
     assert firewall["tables"] is None
+
+
+def test_rules_are_tried_where_the_kernel_lists_no_modules():
+    def run(command, text=None):
+        if command[0] == "nft":
+            raise FileNotFoundError("nft")
+        tried.append(command)
+        return (
+            (0, "iptables v1.8.9 (nf_tables)", "") if command[0] == "iptables" else (1, "", "x\niptables: no match\n")
+        )
+
+    tried = []
+    assert host_network.rules_hold(run) == {"iptables": "iptables: no match", "nft": None}
+    assert tried[-1][:3] == ["unshare", "--net", "--"]
+    assert host_network.rules_hold(lambda command, text: (0, "v1", "")) == {"iptables": "", "nft": ""}
+
+
+def test_a_configuration_of_the_kubelet_in_json_is_read():
+    text = '{"kind": "KubeletConfiguration", "failCgroupV1": false, "healthzPort": 10248, "clusterDNS": ["x"]}'
+    assert host_system.parse_config(text) == {"failCgroupV1": "false", "healthzPort": "10248"}
+    assert host_system.parse_config("[1]") == {}
+
+
+def test_a_kubelet_that_is_not_on_path_says_its_version(host):
+    host("/proc/77/comm", "kubelet\n")
+    host("/proc/77/cmdline", "/srv/bin/kubelet\0--v=5\0")
+
+    def run(command, text=None):
+        if command != ["/srv/bin/kubelet", "--version"]:
+            raise FileNotFoundError(command[0])
+        return 0, "Kubernetes v1.36.3\n", ""
+
+    assert host_system.kubelet(host.files, run)["version"] == "v1.36.3"
+
+
+@pytest.mark.parametrize(("theirs", "running"), [("net:[1]", True), ("net:[2]", False)])
+def test_a_kubelet_of_another_host_on_this_kernel_is_not_ours(host, theirs, running):
+    host("/proc/77/comm", "kubelet\n")
+    host("/proc/77/cmdline", "/srv/bin/kubelet\0--v=5\0")
+    for name, target in (("77", theirs), ("thread-self", "net:[1]")):
+        os.makedirs(host.files.path(f"/proc/{name}/ns"))
+        os.symlink(target, host.files.path(f"/proc/{name}/ns/net"))
+    assert host_system.kubelet(host.files, programs())["running"] is running
 
 
 def test_flags_of_the_kubelet_are_read_with_their_source(host):
@@ -376,6 +448,55 @@ def test_what_nmcli_says_of_a_link_counts(host):
     run = programs(nmcli="flannel.1:unmanaged\neth0:connected\ncni0:connected (externally)\n")
     found = host_system.network_manager(host.files, run, ["flannel.1", "cni0"])
     assert found["unmanaged"] == {"flannel.1": True, "cni0": False}
+
+
+def test_what_networkd_does_with_links_and_routes(host):
+    def found(*names):
+        return host_system.networkd(host.files, names)
+
+    assert found("flannel.1") == {
+        "running": False,
+        "foreign_routes": True,
+        "foreign_routes_file": None,
+        "links": {"flannel.1": {"managed": False, "file": None}},
+    }
+    host("/proc/7/comm", "systemd-network\n")
+    host("/etc/systemd/networkd.conf", "[Network]\n#ManageForeignRoutes=no\nSpeedMeter=no\n")
+    assert found()["running"] and found()["foreign_routes"]
+    host("/etc/systemd/networkd.conf.d/20.conf", "[DHCPv4]\nManageForeignRoutes=no\n")
+    assert found()["foreign_routes"], "it stands in another section"
+    host("/usr/lib/systemd/networkd.conf.d/10.conf", "[Network]\nManageForeignRoutes=false\n")
+    assert not found()["foreign_routes"]
+    host("/run/systemd/networkd.conf.d/30.conf", "[Network]\nManageForeignRoutes=yes\n")
+    assert found()["foreign_routes_file"] == "/run/systemd/networkd.conf.d/30.conf"
+    assert found()["foreign_routes"], "the last one counts"
+
+
+@pytest.mark.parametrize(
+    ("texts", "managed"),
+    [
+        (["[Match]\nName=eth*\n"], False),
+        (["[Match]\nName=* !lo\n"], True),
+        (["[Match]\nName=!flannel.1\n"], False),
+        (["[Match]\nName=!eth*\n"], True),
+        (["[Match]\nName=flannel* cni0\n[Link]\nUnmanaged=yes\n", "[Match]\nName=*\n"], False),
+        (["[Match]\nMACAddress=02:00:00:00:00:01\n"], False),
+        (["[Match]\nType=ether\n"], None),
+        (["[Match]\nName=eth0\nType=ether\n"], False),
+        (["[Network]\nDHCP=yes\n"], False),
+    ],
+)
+def test_whether_networkd_would_manage_a_link(host, texts, managed):
+    for number, text in enumerate(texts):
+        host(f"/etc/systemd/network/{number}.network", text)
+    assert host_system.networkd(host.files, ["flannel.1"])["links"]["flannel.1"]["managed"] is managed
+    # Of a link that is there, networkd's own word counts.
+    host("/sys/class/net/flannel.1/ifindex", "12\n")
+    host("/run/systemd/netif/links/12", "# private\nADMIN_STATE=configured\nNETWORK_FILE=/x.network\n")
+    assert host_system.networkd(host.files, ["flannel.1"])["links"]["flannel.1"] == {
+        "managed": True,
+        "file": "/x.network",
+    }
 
 
 def test_the_first_link_file_that_fits_counts(host):

@@ -52,22 +52,8 @@ def test_findings_go_through_json():
 
 @pytest.mark.parametrize("entry", [{}, {"id": "x"}, {**report.to_dicts([finding("a")])[0], "severity": "fatal"}])
 def test_what_is_no_finding_is_refused(entry):
-    with pytest.raises(InputError, match="entry 0 is no finding"):
+    with pytest.raises(InputError, match="entry 0 is not a finding"):
         report.from_dicts([entry])
-
-
-@pytest.mark.parametrize(
-    ("found", "gravest"),
-    [
-        ([], ""),
-        ([finding("a", "ok")], ""),
-        ([finding("a", "unknown")], ""),
-        ([finding("a", severity="info"), finding("a", severity="warning")], "warning"),
-        ([finding("a", severity="error"), finding("a", severity="warning")], "error"),
-    ],
-)
-def test_the_worst_is_that_of_what_failed(found, gravest):
-    assert report.worst(found) == gravest
 
 
 def test_failures_are_those_of_a_severity_or_worse():
@@ -96,3 +82,34 @@ def test_the_table_of_a_healthy_host_is_empty():
 
 def test_the_table_shows_everything_on_request():
     assert "ok       host.x  a" in "\n" + report.table([finding("a", "ok"), finding("a", "skipped")], everything=True)
+
+
+def nodes_of_a_full_range(count, room):
+    return [
+        {"name": f"n{i}", "pod_cidrs": [f"10.244.{i}.0/24"] if i < room else [], "internal_ips": [f"198.18.0.{i}"]}
+        for i in range(count)
+    ]
+
+
+def test_a_range_that_is_used_up_is_told_in_few_lines():
+    facts = {
+        "nodes": nodes_of_a_full_range(100, 64),
+        "events": [{"node": f"n{i}", "message": f"Node n{i} has no room"} for i in range(64, 100)],
+    }
+    found = report.findings({}, facts, {"network_config": {"Network": "10.244.0.0/18", "Backend": {"Type": "vxlan"}}})
+    failed = [one for one in found if one.status == "failed"]
+    assert sorted(one.id for one in failed) == [
+        "cluster.allocate_node_cidrs",
+        "cluster.capacity",
+        "cluster.pod_cidr",
+    ]
+    (missing,) = [one for one in failed if one.id == "cluster.pod_cidr"]
+    assert missing.seen == "36 times: no podCIDR of IPv4 (Node/n64, Node/n65, Node/n66 and 33 more)"
+
+
+def test_a_check_takes_few_lines_however_different_its_findings_are():
+    found = [Finding("host.x", f"n{i}", "failed", "error", f"it is {i}", "good", f"Repair {i}.") for i in range(100)]
+    text = report.table(found)
+    assert len([line for line in text.splitlines() if line.startswith("error")]) == report.ROWS_SHOWN + 1
+    assert f"and {100 - report.ROWS_SHOWN} findings more like these" in text
+    assert len(text.splitlines()) < 3 * report.ROWS_SHOWN

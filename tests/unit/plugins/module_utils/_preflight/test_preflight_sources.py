@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._network_config import parse
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import parse
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.sources import from_cluster
 
 NODE = {"name": "worker-1", "pod_cidrs": ["10.244.1.0/24", "fd00:1::/64"], "annotations": {"public-ip": "198.18.0.11"}}
@@ -27,9 +27,9 @@ def test_a_cluster_tells_config_version_and_leases():
     assert found["plugin"] == "flannel"
     assert found["flannel"] == "v0.28.9"
     assert found["nodes"] == 1
-    assert found["leases"] == [
-        {"name": "worker-1", "public_ip": "198.18.0.11", "subnet": "10.244.1.0/24", "ipv6_subnet": "fd00:1::/64"}
-    ]
+    (lease,) = found["leases"]
+    expected = {"name": "worker-1", "public_ip": "198.18.0.11", "subnet": "10.244.1.0/24", "ipv6_subnet": "fd00:1::/64"}
+    assert {name: lease[name] for name in expected} == expected
     config = parse(found["network_config"], check_ranges=False)
     assert (config.backend.type, config.backend.options["VNI"], config.backend.options["Port"]) == ("vxlan", 4096, 4789)
     assert (str(config.network), str(config.ipv6_network)) == ("10.244.0.0/16", "fd00::/48")

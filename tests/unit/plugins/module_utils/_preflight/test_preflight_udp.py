@@ -12,9 +12,9 @@ import socket
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._netns_process import start_time
+from ansible_collections.podnet.cni.plugins.module_utils._host.process import start_time
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import udp
-from ansible_collections.podnet.cni.plugins.module_utils._probe import Target
+from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import Target
 
 HERE = "127.0.0.1"
 WORD = "t"

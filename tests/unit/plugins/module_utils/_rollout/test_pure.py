@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._kube import pods as kube_pods
+from ansible_collections.podnet.cni.plugins.module_utils._kube.selectors import EVERYTHING as NO_SELECTOR
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import gates, logs, state, target, waves
 
 BATCHES = st.lists(st.one_of(st.integers(1, 9).map(str), st.integers(1, 100).map(lambda n: f"{n}%")), min_size=1)
@@ -22,7 +24,7 @@ NAMES = st.lists(st.from_regex(r"n[0-9]{1,3}", fullmatch=True), unique=True, max
 def test_every_node_is_in_exactly_one_wave(names: list[str], batches: list[str], data: st.DataObject) -> None:
     canaries = data.draw(st.lists(st.sampled_from(names), unique=True)) if names else []
     parsed = [waves.parse_batch(text) for text in batches]
-    found = waves.divide({name: {} for name in names}, canaries, [], parsed)
+    found = waves.divide({name: {} for name in names}, canaries, NO_SELECTOR, parsed)
     assert sorted(name for wave in found for name in wave) == sorted(names)
     assert all(found)
     if canaries:
@@ -33,7 +35,7 @@ def test_waves_grow_as_asked() -> None:
     nodes: dict[str, dict[str, str]] = {f"n{number}": {} for number in range(1, 21)}
     nodes["n7"] = {"pool": "canary"}
     batches = [waves.parse_batch(text) for text in ("1", "25%")]
-    found = waves.divide(nodes, [], waves.parse_selector("pool=canary"), batches)
+    found = waves.divide(nodes, [], waves.canary_selector("pool=canary"), batches)
     assert [len(wave) for wave in found] == [1, 1, 5, 5, 5, 3]
     assert found[:3] == [["n7"], ["n1"], ["n2", "n3", "n4", "n5", "n6"]]
 
@@ -49,16 +51,16 @@ def test_bad_batch(text: str) -> None:
     [("a=1", True), ("a==1", True), ("a=2", False), ("a!=2,b", True), ("b", True), ("c", False), ("", False)],
 )
 def test_selector(selector: str, fits: bool) -> None:
-    assert waves.selected({"a": "1", "b": ""}, waves.parse_selector(selector)) is fits
+    assert waves.selected({"n1": {"a": "1", "b": ""}}, waves.canary_selector(selector)) == (["n1"] if fits else [])
 
 
 def test_bad_canaries() -> None:
     with pytest.raises(InputError, match="n9"):
-        waves.divide({"n1": {}}, ["n9"], [], [(1, False)])
+        waves.divide({"n1": {}}, ["n9"], NO_SELECTOR, [(1, False)])
     with pytest.raises(InputError, match="selects no node"):
-        waves.divide({"n1": {}}, [], waves.parse_selector("a"), [(1, False)])
+        waves.divide({"n1": {}}, [], waves.canary_selector("a"), [(1, False)])
     with pytest.raises(InputError, match="a in"):
-        waves.parse_selector("a in (b)")
+        waves.canary_selector("a in (b)")
 
 
 def pod(ready: str = "True", revision: str = "new", **more: Any) -> dict[str, Any]:
@@ -80,9 +82,10 @@ def pod(ready: str = "True", revision: str = "new", **more: Any) -> dict[str, An
         (pod(phase="Failed", reason="Evicted"), gates.BROKEN, "Evicted"),
         (
             pod(
-                initContainerStatuses=[{"name": "i", "state": {"waiting": {"reason": "ErrImagePull", "message": "m"}}}]
+                ready="False",
+                initContainerStatuses=[{"name": "i", "state": {"waiting": {"reason": "ErrImagePull", "message": "m"}}}],
             ),
-            gates.BROKEN,
+            gates.WAIT,
             "container i is in ErrImagePull: m",
         ),
         (pod(), gates.OK, ""),
@@ -181,17 +184,6 @@ def test_config_before_names_what_changes() -> None:
     assert found == {"old": "1", "new": None}
 
 
-def test_selector_of_a_daemonset_as_text() -> None:
-    expressions = [
-        {"key": "c", "operator": "In", "values": ["x", "y"]},
-        {"key": "d", "operator": "NotIn", "values": ["z"]},
-        {"key": "e", "operator": "Exists"},
-        {"key": "f", "operator": "DoesNotExist"},
-    ]
-    selector = {"matchLabels": {"b": "2", "a": "1"}, "matchExpressions": expressions}
-    assert target.selector_text(selector) == "a=1,b=2,c in (x,y),d notin (z),e,!f"
-
-
 @pytest.mark.parametrize(
     ("text", "total", "allowed"), [("0", 100, 0), ("2", 10, 2), ("2%", 100, 2), ("2%", 49, 0), ("100%", 7, 7)]
 )
@@ -215,5 +207,5 @@ def test_chosen_waves_keep_their_numbers() -> None:
 @pytest.mark.parametrize(("status", "silent"), [("True", False), ("False", False), ("Unknown", True)])
 def test_silent_node(status: str, silent: bool) -> None:
     node = {"status": {"conditions": [{"type": "Ready", "status": status}]}}
-    assert gates.silent(node) is silent
-    assert gates.silent(None) is True
+    assert kube_pods.is_silent(node) is silent
+    assert kube_pods.is_silent(None) is True

@@ -124,8 +124,18 @@ def test_reasons_and_remedies(script: dict[str, list[Any]]) -> None:
         client().call("kv/range", {})
     assert f"{ONE}: Connection refused; {TWO}: no answer in 2 s. Check etcd_endpoints" in str(caught.value)
     script[ONE], script[TWO] = [tls_refused()], [tls_refused()]
-    with pytest.raises(UnreachableError, match=r"certificate verify failed.*etcd_cafile"):
+    with pytest.raises(UnreachableError, match=r"TLS to etcd failed: .*certificate verify failed.*etcd_cafile"):
         client().call("kv/range", {})
+    mismatch = ssl.SSLError(116, "[X509: KEY_VALUES_MISMATCH] key values mismatch")
+    strict = ssl.SSLCertVerificationError(1, "CA cert does not include key usage extension")
+    strict.verify_code, strict.verify_message = 92, "CA cert does not include key usage extension"
+    for inner, told in ((mismatch, "etcd_certfile and etcd_keyfile"), (strict, "keyUsage with keyCertSign")):
+        refused = requests.exceptions.SSLError(urllib3.exceptions.MaxRetryError(None, "/", inner))
+        script[ONE], script[TWO] = [refused], [refused]
+        with pytest.raises(UnreachableError) as caught:
+            client().call("kv/range", {})
+        assert told in str(caught.value)
+        assert "firewall" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request, allocate
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, encode_value
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request, allocate
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, encode_value
 from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import CREATED, UNCHANGED, UPDATED, Entry
 
 KEYS = etcd_plan.Keys("/net")
-CONFIG = _network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}})
+CONFIG = network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "host-gw"}})
 
 
 def entry(number: int, address: int, *, version: int = 5, handle: int = 0, key: str = "") -> Entry:
@@ -136,7 +136,9 @@ def test_irregular_key_is_replaced_by_the_regular_one() -> None:
     assert (step.key, step.version, step.deletes) == ("/net/subnets/10.244.5.0-24", 0, (stray,))
 
 
-@pytest.mark.parametrize(("data", "reason"), [(float("nan"), "NaN is no JSON number"), ((1, 2), "nothing was written")])
+@pytest.mark.parametrize(
+    ("data", "reason"), [(float("nan"), "NaN is not a JSON number"), ((1, 2), "nothing was written")]
+)
 def test_value_that_would_not_read_back_is_not_written(data: Any, reason: str) -> None:
     decisions = [Decision(request(1), IPv4Network("10.244.5.0/24"), None, "allocated")]
 
@@ -147,7 +149,22 @@ def test_value_that_would_not_read_back_is_not_written(data: Any, reason: str) -
         etcd_plan.plan(KEYS, [], decisions, poison, ttl=None, remaining={})
 
 
-VXLAN = _network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}})
+def test_no_lease_is_written_that_stops_every_flanneld() -> None:
+    config = network_config.parse({"Network": "64.0.0.0/2", "SubnetMin": "127.0.0.0", "Backend": {"Type": "vxlan"}})
+
+    def vxlan(decision: Decision, _existing: Lease | None) -> Lease:
+        return Lease(decision.subnet, None, decision.request.public_ip, None, "vxlan", {"VNI": 1, "VtepMAC": MAC})
+
+    decisions = allocate(config, [], [request(1)], choice="random")
+    planned = etcd_plan.plan(KEYS, [], decisions, vxlan, ttl=None, remaining={})
+    with pytest.raises(
+        InputError, match=r"lease 127\.0\..* of node-1 would stop every running flanneld: no route can lead"
+    ):
+        etcd_plan.check_harmless(config, planned)
+    etcd_plan.check_harmless(VXLAN, [replace(step, granted=replace(step.granted, done=UNCHANGED)) for step in planned])
+
+
+VXLAN = network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}})
 MAC = "4a:00:00:00:00:01"
 
 

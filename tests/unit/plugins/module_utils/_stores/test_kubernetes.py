@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._kube.auth import Auth
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_nodes, tasks
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     AccessError,
@@ -29,6 +29,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     UnreachableError,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import (
+    EXAMPLE,
     FEW,
     KubernetesStore,
     Settings,
@@ -104,6 +105,22 @@ def test_two_nodes_cannot_have_one_address(standin: KubeStandIn) -> None:
         leases.acquire(leases.require_config(), shared, want)
 
 
+def test_a_dry_run_gives_a_new_node_a_free_subnet_as_an_example(standin: KubeStandIn) -> None:
+    """What the cluster will give it nobody knows, and without one nothing behind it can be planned."""
+    annotated(standin, "n1", 1)
+    leases = opened(standin, create_nodes=True)
+    pinned = Request("pinned", IPv4Address("198.18.0.8"), subnet=IPv4Network("10.44.8.0/24"))
+    granted = leases.acquire(leases.require_config(), [*requests(1, 2, 3), pinned], want, dry_run=True)
+    subnets = [one.lease.subnet for one in granted]
+    assert subnets[0] == IPv4Network("10.44.1.0/24")
+    assert subnets[3] == pinned.subnet
+    assert len(set(subnets)) == 4
+    assert all(subnet is not None and subnet.subnet_of(IPv4Network("10.44.0.0/16")) for subnet in subnets)
+    assert [one.reason for one in granted][1:3] == [EXAMPLE, EXAMPLE]
+    assert granted[1].lease.public_ip == IPv4Address("198.18.0.2")
+    assert standin.requests("POST") == standin.requests("PATCH") == []
+
+
 def test_external_nodes_may_not_overlap_one_another(standin: KubeStandIn) -> None:
     leases = opened(standin, create_nodes=True)
     first, second = requests(1, 2)
@@ -160,7 +177,6 @@ def test_leases_without_end(standin: KubeStandIn) -> None:
     leases = opened(standin)
     with pytest.raises(InputError, match="do not expire"):
         leases.acquire(leases.require_config(), requests(1), want, ttl=60)
-    assert leases.renew(lambda _lease: True, 60) == leases.reserve(lambda _lease: True) == []
     with pytest.raises(InputError, match="manifest"):
         leases.write_config("{}", None, leases.list_leases())
 
@@ -234,6 +250,9 @@ def test_the_watch_reads_the_network_config(standin: KubeStandIn) -> None:
     assert next(events).leases == ()
     problem = problem_of(next(events))
     assert (problem.kind, problem.key) == ("unreadable_node", "n1")
+    assert "n1 has no IPv6 podCIDR" in problem.message
+    assert "--cluster-cidr" in problem.remedy
+    assert "restart flannel" not in problem.remedy
     events.close()
 
 

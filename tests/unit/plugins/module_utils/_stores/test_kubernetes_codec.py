@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec as codec
 
 PREFIX = "flannel.alpha.coreos.com/"
 KEYS = codec.annotation_keys()
-DUAL = _network_config.parse(
+DUAL = network_config.parse(
     '{"Network": "10.44.0.0/16", "IPv6Network": "fd00:10:44::/56", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}',
     check_ranges=False,
 )
-IPV4 = _network_config.parse('{"Network": "10.44.0.0/16", "Backend": {"Type": "vxlan"}}', check_ranges=False)
-HOST_GW = _network_config.parse('{"Network": "10.44.0.0/16", "Backend": {"Type": "host-gw"}}', check_ranges=False)
+IPV4 = network_config.parse('{"Network": "10.44.0.0/16", "Backend": {"Type": "vxlan"}}', check_ranges=False)
+HOST_GW = network_config.parse('{"Network": "10.44.0.0/16", "Backend": {"Type": "host-gw"}}', check_ranges=False)
 
 CAPTURED = {
     PREFIX + "backend-data": '{"VNI":1,"VtepMAC":"b6:20:f3:27:16:83"}',
@@ -92,12 +92,12 @@ def test_nodes_that_flanneld_ignores(annotations: dict[str, str] | None) -> None
         (without("backend-data"), None, "no .*/backend-data, which peers of the backend vxlan need"),
         ({**CAPTURED, PREFIX + "backend-v6-data": "null"}, None, "no .*/backend-v6-data"),
         ({**CAPTURED, PREFIX + "backend-data": '{"VNI":1'}, None, "is not JSON"),
-        ({**CAPTURED, PREFIX + "public-ip": "198.18.0"}, None, "'198.18.0' is no IPv4 address"),
-        ({**CAPTURED, PREFIX + "public-ipv6": "198.18.0.1"}, None, "is no IPv6 address"),
+        ({**CAPTURED, PREFIX + "public-ip": "198.18.0"}, None, "'198.18.0' is not an address that flanneld reads"),
+        ({**CAPTURED, PREFIX + "public-ipv6": "198.18.0.1"}, None, "it is an IPv4 address"),
         (CAPTURED, ["10.44.1.0/24"], "no IPv6 podCIDR"),
         (CAPTURED, [], "no IPv4 podCIDR"),
         (CAPTURED, [*CIDRS, "10.45.0.0/24"], "has 3 podCIDRs"),
-        (CAPTURED, ["10.44.1.0/33"], "podCIDR '10.44.1.0/33' is no subnet"),
+        (CAPTURED, ["10.44.1.0/33"], "podCIDR '10.44.1.0/33' is not a subnet"),
     ],
 )
 def test_nodes_that_flanneld_skips(annotations: dict[str, str], cidrs: list[str] | None, text: str) -> None:
@@ -209,9 +209,23 @@ MACS = st.binary(min_size=6, max_size=6).map(lambda octets: ":".join(f"{octet:02
 DATA = st.builds(lambda vni, mac: {"VNI": vni, "VtepMAC": mac}, st.integers(1, 2**24 - 1), MACS)
 
 
+def test_an_ipv4_address_is_no_public_ipv6() -> None:
+    """Go would read it as IPv4 (net.ParseIP)."""
+    lease = Lease(
+        IPv4Network("10.44.1.0/24"),
+        IPv6Network("fd00:10:44:1::/64"),
+        IPv4Address("198.18.0.1"),
+        IPv6Address("::ffff:198.18.0.1"),
+        "host-gw",
+        name="g1",
+    )
+    with pytest.raises(InputError, match=r"public_ipv6 ::ffff:.* is an IPv4 address"):
+        codec.encode(lease, KEYS)
+
+
 @given(
     public_ip=st.ip_addresses(v=4),
-    public_ipv6=st.ip_addresses(v=6),
+    public_ipv6=st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None),
     data=DATA,
     v6_data=DATA,
     third=st.integers(0, 255),

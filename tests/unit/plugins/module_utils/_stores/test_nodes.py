@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
-from ansible_collections.podnet.cni.plugins.module_utils._allocation import Decision
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease, decode, encode_key, encode_value
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, decode, encode_key, encode_value
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.vtep import derive_mac
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes
-from ansible_collections.podnet.cni.plugins.module_utils._vtep import derive_mac
 
 KEY = "RHVtbXlXaXJlR3VhcmRQdWJsaWNLZXlPZjMyT2N0ZXQ="
 KEY6 = "QW5vdGhlciBXaXJlR3VhcmQga2V5IG9mIDMyIGJ5dGU="
@@ -26,11 +26,11 @@ SUBNET, SUBNET6 = IPv4Network("10.244.5.0/24"), IPv6Network("fd00:18:0:5::/64")
 NODE = {"name": "node-1", "public_ip": "198.18.0.1", "public_ipv6": "fd00:18:ffff::1"}
 
 
-def config(backend: dict[str, Any], *, ipv6: bool = False) -> _network_config.NetworkConfig:
+def config(backend: dict[str, Any], *, ipv6: bool = False) -> network_config.NetworkConfig:
     members: dict[str, Any] = {"Network": "10.244.0.0/16", "Backend": backend}
     if ipv6:
         members.update(EnableIPv6=True, IPv6Network="fd00:18::/48")
-    return _network_config.parse(members)
+    return network_config.parse(members)
 
 
 def wanted(
@@ -110,8 +110,8 @@ def test_every_wanted_lease_reads_back(backend: str, ipv6: bool, name: str) -> N
     ("item", "parts"),
     [
         ({"name": " "}, ["nodes[1]:", "name is empty"]),
-        ({**NODE, "public_ip": "fd00::1"}, ["nodes[1] (node-1)", "public_ip 'fd00::1' is no IPv4 address"]),
-        ({**NODE, "public_ipv6": "198.18.0.1"}, ["public_ipv6 '198.18.0.1' is no IPv6 address"]),
+        ({**NODE, "public_ip": "fd00::1"}, ["nodes[1] (node-1)", "public_ip 'fd00::1' is not an IPv4 address"]),
+        ({**NODE, "public_ipv6": "198.18.0.1"}, ["public_ipv6 '198.18.0.1' is not an IPv6 address"]),
         ({**NODE, "ipv6_subnet": "fd00:18:0:5::1/64"}, ["ipv6_subnet", "host bits"]),
         ({**NODE, "previous_subnet": "10.244.5.1"}, ["previous_subnet '10.244.5.1'", "prefix length is missing"]),
         ({**NODE, "vtep_mac": "02:00"}, ["nodes[1] (node-1): vtep_mac", "'02:00'"]),

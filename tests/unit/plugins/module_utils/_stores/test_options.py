@@ -45,10 +45,10 @@ def test_endpoint(text: str, endpoint: Endpoint) -> None:
         ("unix:///run/etcd.sock", "http:// or https://"),
         ("http://", "names no host"),
         ("http://a b:2379", "names no host"),
-        ("http://host:port", "is no URL"),
-        ("http://host:99999", "is no URL"),
+        ("http://host:port", "is not a URL"),
+        ("http://host:99999", "is not a URL"),
         ("http://host:0", "port 0"),
-        ("http://[::1:2379", "is no URL"),
+        ("http://[::1:2379", "is not a URL"),
         ("http://host:2379/v3", "must end after the port"),
         ("http://root:secret@host:2379", "etcd_username"),
     ],
@@ -114,7 +114,7 @@ def test_tls_files_with_plain_endpoint() -> None:
 
 
 def test_unreadable_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no file"):
+    with pytest.raises(InputError, match="is not a file"):
         from_params({"etcd_endpoints": ["https://h:1"], "etcd_cafile": str(tmp_path)})
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.podnet.cni.plugins.module_utils import _network_config
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._lease import Lease
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._stores import problems
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Entry, Listing
 
@@ -31,7 +31,7 @@ def lease(subnet: str, address: str | None, **more: Any) -> Lease:
 
 def found(*leases: Lease, config: dict[str, Any] | None = None, hosts: Any = None, within: int = 0) -> set[Any]:
     listing = Listing(tuple(Entry(str(one.subnet), "", one, 1) for one in leases), (), 1)
-    parsed = None if config is None else _network_config.parse(config)
+    parsed = None if config is None else network_config.parse(config)
     return {(one.kind, one.key) for one in problems.find_problems(listing, parsed, problems.parse_hosts(hosts), within)}
 
 
@@ -119,8 +119,8 @@ def test_bad_host(hosts: list[Any]) -> None:
     ("one", "part"),
     [
         (lease("10.244.1.0/24", "198.18.0.1"), ""),
-        (lease("10.244.0.0/24", "198.18.0.1"), "none that the network hands out"),
-        (lease("10.244.2.0/23", "198.18.0.1"), "none that the network hands out"),
+        (lease("10.244.0.0/24", "198.18.0.1"), "not one that the network hands out"),
+        (lease("10.244.2.0/23", "198.18.0.1"), "not one that the network hands out"),
         (lease("10.244.1.0/24", "198.18.0.1", backend_type="host-gw"), "its backend is host-gw"),
         (lease("10.244.1.0/24", "198.18.0.1", backend_type=""), "its backend is not named"),
         (lease("10.244.1.0/24", "198.18.0.1", backend_data={"VNI": 2}), "its VNI is 2"),
@@ -128,14 +128,14 @@ def test_bad_host(hosts: list[Any]) -> None:
     ],
 )
 def test_misfit(one: Lease, part: str) -> None:
-    reason = problems.misfit(_network_config.parse(VXLAN), one)
+    reason = problems.misfit(network_config.parse(VXLAN), one)
     assert part in reason
     assert bool(reason) == bool(part)
 
 
 def test_config_strands_only_what_fitted_before() -> None:
-    before = _network_config.parse(VXLAN)
-    after = _network_config.parse({**VXLAN, "Network": "10.245.0.0/16"})
+    before = network_config.parse(VXLAN)
+    after = network_config.parse({**VXLAN, "Network": "10.245.0.0/16"})
     leases = [
         lease("10.244.1.0/24", "198.18.0.1"),
         lease("10.9.0.0/24", "198.18.0.2"),

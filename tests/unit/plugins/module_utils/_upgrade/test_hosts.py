@@ -49,7 +49,9 @@ def test_plan() -> None:
     assert not any("do not reach each other" in each for each in found["not_reversible"])
     assert hosts.plan(["a"], config(), config(VNI=7))["not_reversible"][0].startswith("what identifies the packets")
     assert hosts.plan(["a"], config(), None)["daemonsets"][0]["config_changes"] == []
-    assert hosts.plan(["a"], config(), config(VNI=1))["daemonsets"][0]["config_changes"] == [], "a default is no change"
+    assert hosts.plan(["a"], config(), config(VNI=1))["daemonsets"][0]["config_changes"] == [], (
+        "a default is not a change"
+    )
     assert hosts.plan(["a"], config(), config(), done=["a"])["action"] == "none"
 
 
@@ -61,3 +63,15 @@ def test_no_secret_is_shown() -> None:
 def test_network_config_that_is_none() -> None:
     with pytest.raises(InputError, match="Network"):
         hosts.plan(["a"], None, {"Network": "nowhere"})
+
+
+def test_targets_of_a_probe() -> None:
+    leases = [
+        {"name": name, "backend_type": "vxlan", "subnet": f"10.244.{number}.0/24"} for number, name in enumerate("abcd")
+    ]
+    assert hosts.near(leases, "a", 2) == [
+        {"name": "10.244.1.0", "address": "10.244.1.0"},
+        {"name": "10.244.2.0", "address": "10.244.2.0"},
+    ]
+    assert hosts.near([{**leases[1], "backend_type": "host-gw"}, {**leases[2], "subnet": None}], "a", 2) == []
+    assert hosts.near(leases, "a", 0) == []

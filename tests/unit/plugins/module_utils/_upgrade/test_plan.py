@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._upgrade import network, versions, waves
+from ansible_collections.podnet.cni.plugins.module_utils._upgrade import network, text, versions, waves
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade.waves import Choice
 from ansible_collections.podnet.cni.tests.unit._upgrade_plans import CONTROL, daemonset, made, template
 
@@ -150,6 +150,9 @@ def test_differences_of_network_configs_keep_secrets() -> None:
     ]
     assert network.differences("no JSON", after) == ["(text)"]
     assert network.differences(before, before) == []
+    assert network.differences(before, before.replace("Network", "network").replace("PSK", "psk")) == []
+    assert network.backend('{"backend": {"type": "VXLAN"}}') == "vxlan"
+    assert network.identity('{"backend": {"type": "VXLAN", "vni": 7}}') == {"VNI": 7, "Port": 8472}
 
 
 def needs(found: dict[str, Any]) -> set[str]:
@@ -182,3 +185,26 @@ def test_what_the_running_release_needs_is_met() -> None:
     assert needs(made(daemonset(["n1"], before=template("v0.25.7")))) == {"port-8081", "br-netfilter"}
     dual = '{"Network": "10.244.0.0/16", "IPv6Network": "fd00::/48", "EnableIPv6": true, "Backend": {"Type": "vxlan"}}'
     assert "dual-stack-ranges" in needs(made(daemonset(["n1"], config_after={"net-conf.json": dual})))
+
+
+def probed(tag: str, port: int) -> dict[str, Any]:
+    made_of = template(tag)
+    made_of["spec"]["containers"][0]["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": port}}
+    return made_of
+
+
+def test_a_port_that_the_running_pods_hold_need_not_be_freed() -> None:
+    asked = made(daemonset(["n1"], before=probed("v0.28.8", 9090), after=probed("v0.28.9", 8081)))
+    assert any("port 8081" in f"{each['text']}{each['action']}" and each["action"] for each in asked["changes"])
+    held = made(daemonset(["n1"], before=probed("v0.28.8", 8081), after=probed("v0.28.9", 8081)))
+    assert not any("port 8081" in each["action"] for each in held["changes"])
+    assert not any("port 8081" in each["text"] for each in held["needs"])
+
+
+def test_a_change_without_a_pod_is_not_done() -> None:
+    planned = made(daemonset([]))
+    assert planned["action"] == "none"
+    assert "No node has a pod of kube-flannel/kube-flannel-ds" in planned["problems"][0]["text"]
+    shown = "\n".join(text.lines(planned))
+    assert "Nothing to do" not in shown
+    assert "No node has a pod" in shown

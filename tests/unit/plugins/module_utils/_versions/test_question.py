@@ -56,7 +56,7 @@ def test_a_version_finds_its_row(product: str, text: str, row: str) -> None:
 @pytest.mark.parametrize(
     ("product", "text", "message"),
     [
-        ("kubernetes", "v1.37.1", "kubernetes v1.37.1 is not in the matrix; the nearest row is 1.36."),
+        ("kubernetes", "v1.38.1", "kubernetes v1.38.1 is not in the matrix; the nearest row is 1.37."),
         ("kubernetes", "1.19", "kubernetes 1.19 is not in the matrix; the nearest row is 1.20."),
         ("flannel", "0.25.9", "flannel 0.25.9 is not in the matrix; the nearest rows are 0.25.7 and 0.26.0."),
     ],
@@ -88,7 +88,6 @@ def test_an_unknown_product_is_refused() -> None:
         ({"flannel": "0.27.0"}, {"nodes": 6000}, "more-nodes-than-events"),
         ({"kubernetes": "1.28"}, {"kube_proxy_mode": "nftables"}, "proxy-without-nftables"),
         ({"kubernetes": "1.35.1"}, {"cgroup_version": 1}, "cgroup-v1"),
-        ({"kubernetes": "1.36"}, {"containerd": "1.7.27"}, "containerd-1"),
         ({"calico": "3.32", "kube_network_policies": "1.1.1"}, {}, "two-policy-engines"),
         ({"cni_plugins": "0.9.1"}, {"cni_version": "1.0.0"}, "conflist-too-new"),
         ({"flannel": "0.28.9"}, {"iptables": False, "enable_nftables": False}, "iptables-missing"),
@@ -119,6 +118,14 @@ def test_what_works_has_no_problem(versions: dict[str, str], features: dict[str,
     assert question.support(versions, features).supported
 
 
+def test_containerd_1_works_up_to_the_release_before_the_one_that_refuses_it() -> None:
+    for version in ("1.36", "1.37.2"):
+        answer = question.support({"kubernetes": version}, {"containerd": "1.6.20"})
+        assert answer.supported
+        assert "containerd-1" in ids(answer.notes)
+        assert "containerd-1" not in ids(question.support({"kubernetes": version}, {"containerd": "2.1.0"}).notes)
+
+
 def test_br_netfilter_is_needed_as_the_release_asks_for_it() -> None:
     def needs(version: str, nftables: bool) -> set[str]:
         return ids(question.support({"flannel": version}, {"enable_nftables": nftables}).needs)
@@ -132,7 +139,7 @@ def test_br_netfilter_is_needed_as_the_release_asks_for_it() -> None:
 def test_an_unknown_version_is_told_and_not_supported() -> None:
     answer = question.support({"flannel": "0.28.9", "kubernetes": "1.99"})
     assert not answer.supported and answer.problems == ()
-    assert answer.unknown == ("kubernetes 1.99 is not in the matrix; the nearest row is 1.36.",)
+    assert answer.unknown == ("kubernetes 1.99 is not in the matrix; the nearest row is 1.37.",)
 
 
 def test_a_feature_that_is_no_number_is_refused() -> None:

@@ -55,3 +55,21 @@ def test_cloud_addresses_are_not_looked_for_elsewhere() -> None:
     labels = {"component": "kube-controller-manager"}
     cluster.pods({"metadata": {"name": "m", "namespace": "kube-system", "labels": labels}, "spec": pod})
     assert cidrs(discovered(cluster)[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "role", "conf_name", "warned"),
+    [
+        ("none", "primary", "05-cilium.conflist", False),
+        ("portmap", "primary", "05-cilium.conflist", False),
+        ("aws-cni", "chained", None, False),
+        ("azure", "chained", None, False),
+        ("flannel", "chained", None, False),
+        ("generic-veth", "chained", None, False),
+        ("of-tomorrow", "primary", "05-cilium.conflist", True),
+    ],
+)
+def test_chaining_is_read_by_its_meaning(mode: str, role: str, conf_name: str | None, warned: bool) -> None:
+    record = next(item for item in discovered(cluster_with({"cni-chaining-mode": mode})) if item["plugin"] == "cilium")
+    assert (record["role"], record["cni"]["conf_name"]) == (role, conf_name)
+    assert any("cni-chaining-mode" in text for text in record["warnings"]) is warned

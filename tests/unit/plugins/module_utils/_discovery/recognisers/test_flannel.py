@@ -76,7 +76,7 @@ def test_label_alone_with_an_unreadable_configmap_is_possible() -> None:
     assert (record["plugin"], record["confidence"], record["scope"]) == ("flannel", "possible", "partial")
     assert record["config_error"] is None
     (warning,) = [warning for warning in record["warnings"] if "x/hidden could not be read" in warning]
-    assert "discovery_rbac_configmaps: [hidden]" in warning
+    assert "discovery_rbac_config_maps: [hidden]" in warning
 
 
 @pytest.mark.parametrize(

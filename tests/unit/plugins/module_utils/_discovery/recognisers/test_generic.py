@@ -46,10 +46,33 @@ def test_flag_in_a_shell_line() -> None:
     assert cidrs(discovered(cluster)[0]) == ["10.2.0.0/16"]
 
 
-def test_pods_of_other_namespaces_are_not_read() -> None:
-    lookalike = pod("kube-controller-manager", "x", "--cluster-cidr=10.66.0.0/16")
-    lookalike["metadata"]["namespace"] = "tenant"
-    assert cidrs(discovered(old().pods(lookalike))[0]) == []
+def test_pods_of_other_namespaces_count_where_kube_system_has_none() -> None:
+    """Some control planes live elsewhere; but anybody can call a pod so."""
+    other = pod(
+        "kube-controller-manager", "x", "--cluster-cidr=10.66.0.0/16", "--service-cluster-ip-range=10.67.0.0/16"
+    )
+    other["metadata"]["namespace"] = "tenant"
+    (record,) = discovered(old().pods(other))
+    assert (cidrs(record), cidrs(record, "service")) == (["10.66.0.0/16"], ["10.67.0.0/16"])
+    assert record["networking"]["pod_cidrs"][0]["confidence"] == "medium"
+    assert "tenant" in record["networking"]["pod_cidrs"][0]["source"]
+    ours = pod("kube-controller-manager", "x", "--cluster-cidr=10.2.0.0/16")
+    assert cidrs(discovered(old().pods(other, ours))[0]) == ["10.2.0.0/16"]
+
+
+@pytest.mark.parametrize("labels", [{"k8s-app": "kube-proxy"}, {"component": "kube-proxy"}])
+def test_flags_of_kube_proxy(labels: dict[str, str]) -> None:
+    proxy = pod("kube-proxy", "kube-proxy", "--cluster-cidr", "10.68.0.0/16")
+    proxy["metadata"].update(namespace="net", labels=labels)
+    cluster = old().pods(proxy, {**proxy, "metadata": {**proxy["metadata"], "name": "second"}})
+    assert cidrs(discovered(cluster)[0]) == ["10.68.0.0/16"]
+
+
+def test_rights_for_pods_of_all_namespaces_are_not_needed() -> None:
+    cluster = old().pods(pod("kube-controller-manager", "x", "--cluster-cidr=10.2.0.0/16"))
+    cluster.forbidden.append("^/api/v1/pods$")
+    (record,) = discovered(cluster)
+    assert (cidrs(record), record["scope"]) == (["10.2.0.0/16"], "cluster")
 
 
 def test_kubeadm() -> None:
@@ -102,3 +125,13 @@ def test_forbidden_groups_and_version() -> None:
     cluster.forbidden = ["^/apis$", "^/version$"]
     (record,) = discovered(cluster)
     assert (record["server_version"], record["scope"], record["plugin"]) == (None, "partial", "unknown")
+
+
+def test_who_may_write_cni_configurations_is_named() -> None:
+    cluster = old()
+    for name, path in (("new-cni", "/etc/cni/net.d/"), ("old", "/opt/cni"), ("logger", "/var/log"), ("root", "/")):
+        daemonset = fakes.daemonset(name, "net", "example.org/x:1")
+        daemonset["spec"]["template"]["spec"]["volumes"] = [{"name": "v", "hostPath": {"path": path}}]
+        cluster.daemonsets(daemonset)
+    (record,) = discovered(cluster)
+    assert [item["ref"] for item in record["evidence"] if item["source"] == "DaemonSet"] == ["net/new-cni", "net/old"]

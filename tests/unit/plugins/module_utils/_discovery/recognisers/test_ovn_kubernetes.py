@@ -58,5 +58,5 @@ def test_microshift() -> None:
 
 def test_broken_ini() -> None:
     (record,) = discovered(microshift("no section"))
-    assert "no INI text" in record["config_error"]
+    assert "not INI text" in record["config_error"]
     assert cidrs(record) == []

@@ -1,0 +1,7 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node brought to what the network config and the leases ask for: its parts, and the run over them.
+
+Private to podnet.cni: may change in any release.
+"""

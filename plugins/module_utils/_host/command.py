@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the I/O ring starts programs, so that its functions can be tried without a module.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Optional, Sequence, Tuple
+
+from ansible.module_utils.common.process import get_bin_path
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError, PodnetError
+
+# A command line and its standard input in; return code, standard output and standard error out.
+# Raises FileNotFoundError when there is no such program.
+Run = Callable[[Sequence[str], Optional[str]], Tuple[int, str, str]]
+
+
+def module_runner(module: Any) -> Run:
+    """Return a Run that goes through C(module), an AnsibleModule.
+
+    Programs are also looked for in the system directories that a login of an unprivileged user has not on PATH.
+    """
+
+    def run(command: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
+        try:
+            program = get_bin_path(command[0])
+        except ValueError as error:
+            raise FileNotFoundError(str(error)) from error
+        code, out, err = module.run_command(
+            [program, *command[1:]],
+            data=text,
+            binary_data=True,
+            environ_update={"LC_ALL": "C"},
+            handle_exceptions=False,
+        )
+        return code, out, err
+
+    return run
+
+
+def checked(run: Run, command: Sequence[str], text: str | None = None, *, missing: str, hint: str = "") -> str:
+    """Run a command and return its standard output.
+
+    Raises MissingError with C(missing) (the remedy) when the program is not there, and PodnetError with the command,
+    its exit code, its first line of complaint and C(hint) when it fails.
+    """
+    try:
+        code, out, err = run(command, text)
+    except FileNotFoundError as error:
+        raise MissingError(f"{command[0]} is not on PATH: {missing}") from error
+    if code != 0:
+        reason = (err.strip() or out.strip() or "no reason given").splitlines()[0]
+        raise PodnetError(f"{' '.join(command)} failed with exit code {code}: {reason}{hint}")
+    return out

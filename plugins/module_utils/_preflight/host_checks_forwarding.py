@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of what a host's firewall does to packets between pods of two hosts.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping
+
+from ansible_collections.podnet.cni.plugins.module_utils._host.forward_rules import DROP, Packet, judge
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
+    Verdict,
+    check,
+    failed,
+    ok,
+    skipped,
+    unknown,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import (
+    config_of,
+    is_kubernetes,
+    networks,
+    own_links,
+    reason,
+    texts,
+    uses_nftables,
+)
+
+Facts = Mapping[str, Any]
+_PLANNED = {"wireguard": ("flannel-wg", "flannel-wg-v6"), "ipip": ("flannel.ipip", ""), "udp": ("flannel0", "")}
+
+
+@check("host.forward_rules", "error", "The firewall lets packets between pods of two hosts through")
+def forward_rules(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Docker sets the policy of FORWARD to drop, firewalld rejects what no zone takes, ufw drops by default.
+
+    flanneld in iptables mode lets its range through in FORWARD itself, so there its rules to come are counted in.
+    """
+    ranges = networks(wanted)
+    if not ranges:
+        yield skipped("the network config is not known")
+        return
+    expected = f"packets from and to {', '.join(str(each) for each in ranges)} pass every chain of the forward hook"
+    chains = facts.get("forward_rules")
+    if not isinstance(chains, (list, tuple)):
+        yield unknown(f"the rules were not read: {reason(facts, 'forward_rules')}", expected, "Install nftables.")
+        return
+    legacy = at(facts, "firewall", "legacy_forward")
+    if legacy is None or any(not text.startswith("-P FORWARD ACCEPT") for text in texts(legacy)):
+        yield unknown(
+            "iptables-legacy has rules in FORWARD, which are not judged here",
+            expected,
+            "Look: iptables-legacy -S FORWARD.",
+        )
+    judged = _with_flannels_own(facts, wanted, mappings(chains))
+    dropped: dict[str, str] = {}
+    unsure: dict[str, str] = {}
+    for packet in _packets(facts, wanted, ranges):
+        for each in judge(judged, packet):
+            if each.outcomes == {DROP}:
+                dropped.setdefault(each.chain, f"{packet.iifname} to {packet.oifname}")
+            elif DROP in each.outcomes:
+                unsure.setdefault(each.chain, f"{packet.iifname} to {packet.oifname}")
+    for chain, way in dropped.items():
+        seen = f"chain {chain} drops packets between pods ({way})"
+        yield failed(seen, expected, _remedy(chain, mappings(chains), ranges, own_links(facts)))
+    for chain, way in unsure.items():
+        if chain not in dropped:
+            remedy = "Reach a pod from a pod of another host (podnet.cni.pod_network_probe), or read the chain."
+            yield unknown(f"whether chain {chain} lets packets between pods through ({way})", expected, remedy)
+    if not dropped and not unsure:
+        yield ok("no chain drops them", expected)
+
+
+def _with_flannels_own(facts: Facts, wanted: Facts, chains: list[Facts]) -> list[Facts]:
+    """The chains as they will be when flanneld runs: in iptables mode its rules come before the policy of FORWARD."""
+    there = any(chain.get("name") == "FLANNEL-FWD" for chain in chains)
+    if there or uses_nftables(wanted) or not is_kubernetes(facts, wanted):
+        return chains
+    return [
+        {**chain, "policy": "accept"} if (chain.get("table"), chain.get("name")) == ("filter", "FORWARD") else chain
+        for chain in chains
+    ]
+
+
+def _packets(facts: Facts, wanted: Facts, ranges: list[Any]) -> Iterator[Packet]:
+    """A packet that arrives for a pod of this host and one that leaves for another, of each family."""
+    config = config_of(wanted)
+    kind = config.backend.type if config is not None else ""
+    pods = "cali0" if wanted.get("plugin") == "canal" else "cni0"
+    for each in ranges:
+        vni = config.backend.options.get("VNI") or 1 if config is not None else 1
+        planned = (f"flannel.{vni}", f"flannel-v6.{vni}") if kind == "vxlan" else _PLANNED.get(kind, ("", ""))
+        way = planned[0 if each.version == 4 else 1] or str(at(facts, "underlay", "name") or "")
+        if way:
+            yield Packet(way, pods, each)
+            yield Packet(pods, way, each)
+
+
+def _remedy(chain: str, chains: list[Facts], ranges: list[Any], links: list[Facts]) -> str:
+    """How to let the pods through, in the words of who wrote the chain."""
+    family, table, _name = chain.split(" ", 2)
+    names = [str(each.get("name")) for each in chains if (each.get("family"), each.get("table")) == (family, table)]
+    text = ", ".join(str(each) for each in ranges)
+    if table == "firewalld":
+        sources = " ".join(f"--add-source={each}" for each in ranges)
+        interfaces = "".join(f" --add-interface={each.get('name')}" for each in links)
+        zone = f"firewall-cmd --permanent --zone=trusted {sources}{interfaces} --add-interface=cni0"
+        return f"Put the pods into a zone that forwards: {zone}, then firewall-cmd --reload."
+    if any(name.startswith("ufw") for name in names):
+        return f"Let them through: ufw route allow from {ranges[0]}, and ufw route allow to {ranges[0]}."
+    if "DOCKER-USER" in names:
+        return f"Let {text} through as source and as destination: iptables -I DOCKER-USER -s RANGE -j ACCEPT, and -d."
+    return f"Let packets from and to {text} through in chain {chain}, before what drops them."
+
+
+FORWARDING_CHECKS = (forward_rules,)

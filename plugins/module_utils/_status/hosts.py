@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hosts of the picture: whose lease is whose, which are silent, and how their kernels differ from the leases.
+
+Private to podnet.cni: may change in any release.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Iterable, Iterator, Mapping, Sequence
+
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.addresses import parse_ip
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import network_of, texts
+
+HEARD, SILENT, LEFT_OUT = STATES = ("heard", "silent", "left_out")
+DATAPLANE = "dataplane"
+"""The part of a host that is not known where its kernel was not compared with the leases."""
+FAMILIES = (4, 6)
+SUBNET = {4: "subnet", 6: "ipv6_subnet"}
+PUBLIC_IP = {4: "public_ip", 6: "public_ipv6"}
+OUTSIDE = "it has a lease and is not in the inventory: add it there, or name it in doctor_left_out"
+_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
+_PARTS = {"subnet_file": "file", "boot": "boot", "wireguard_key": "boot", "firewall": "firewall"}
+"""Parts of a drift by those of flannel_dataplane; the kernel's and the bridge's are told by its operations."""
+_ENTRY_KINDS = ("route", "neighbour", "FDB entry", "wireguard peer")
+
+
+def hosts_of(gathered: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a host for each of the inventory and for each lease that none of these holds, in a stable order.
+
+    Each has name, state, reason, lease, public_ips and subnets (by family, "4" and "6"), mtu, peers, drift, not_known,
+    addresses (of its link to the overlay and of a pod, by family).
+    """
+    leases = mappings(at(gathered, "store", "leases"))
+    left_out = set(texts(gathered.get("left_out")))
+    given = gathered.get("hosts") or {}
+    index = _index(leases)
+    owned: dict[str, Mapping[str, Any]] = {}
+    taken: set[int] = set()
+    for name, entry in given.items():
+        place = next((place for place in _places(str(name), entry, index) if place not in taken), None)
+        if place is not None:
+            owned[name] = leases[place]
+            taken.add(place)
+    found = [_host(str(name), entry, owned.get(name), left_out) for name, entry in given.items()]
+    for place, lease in enumerate(leases):
+        if place not in taken:
+            name = str(lease.get("name") or lease.get("public_ip") or lease.get("public_ipv6") or lease.get("subnet"))
+            found.append(_host(name, {"reason": OUTSIDE, "expected": "lease"}, lease, left_out))
+    _name_drift(found)
+    return found
+
+
+def own_lease(name: str, entry: Mapping[str, Any], leases: Any) -> Mapping[str, Any] | None:
+    """Return the lease of a host, by its name, its public IP or the subnet that its subnet file names."""
+    found = mappings(leases)
+    return next((found[place] for place in _places(name, entry, _index(found))), None)
+
+
+def _index(leases: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+    """The places of leases by name, by public IP, and by subnet where they have no name."""
+    index: dict[str, list[int]] = {}
+    for place, lease in enumerate(leases):
+        keys = [lease.get(key) for key in ("name", *PUBLIC_IP.values())]
+        for key in {str(key) for key in [*keys, *([] if lease.get("name") else [lease.get("subnet")])] if key}:
+            index.setdefault(key, []).append(place)
+    return index
+
+
+def _places(name: str, entry: Mapping[str, Any], index: Mapping[str, Sequence[int]]) -> Iterator[int]:
+    """The places of leases that a host may hold, the surest first: of its name, its addresses, its subnet file.
+
+    The subnet file counts only for a host of which no address is known: one whose address changed has to be found.
+    """
+    addresses = [*texts(entry.get("public_ips")), *texts(at(entry, "facts", "underlay", "addresses"))]
+    written = network_of(at(entry, "facts", "subnet_file", "values", "FLANNEL_SUBNET"))
+    keys = [name, str(entry.get("node_name") or ""), *addresses]
+    for key in keys if addresses or written is None else [*keys, str(written)]:
+        yield from index.get(key, ())
+
+
+def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, left_out: set[str]) -> dict[str, Any]:
+    lease = lease or {}
+    public_ips = {str(family): str(lease[PUBLIC_IP[family]]) for family in FAMILIES if lease.get(PUBLIC_IP[family])}
+    facts = entry.get("facts")
+    state = HEARD if isinstance(facts, Mapping) and facts else SILENT
+    if {name, *public_ips.values()} & left_out:
+        state = LEFT_OUT
+    if not public_ips and state == HEARD:
+        public_ips = {
+            str(family): str(address)
+            for family in FAMILIES
+            for address in [at(facts, "underlay", PUBLIC_IP[family])]
+            if address
+        }
+    compared, drift, unknown = _compared(entry, state)
+    return {
+        "name": name,
+        "state": state,
+        "reason": "" if state == HEARD else str(entry.get("reason") or "it gave no facts"),
+        "expected_by": str(entry.get("expected") or "inventory"),
+        "has_lease": bool(lease),
+        "public_ips": public_ips,
+        "subnets": {str(family): str(lease[SUBNET[family]]) for family in FAMILIES if lease.get(SUBNET[family])},
+        "mtu": at(entry, "dataplane", "mtu"),
+        "peers": at(entry, "dataplane", "peers"),
+        "compared": compared,
+        "drift": drift,
+        "not_known": unknown,
+        "links": _links(entry),
+        "pod": {str(parse_ip(address).version): address for address in texts(at(entry, "pod", "addresses"))},
+    }
+
+
+def _links(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The links to the overlay; what leads into it without one (backend host-gw) has none."""
+    return [
+        {
+            "name": str(link.get("name")),
+            "kind": str(link.get("kind")),
+            "up": bool(link.get("up")),
+            "mtu": link.get("mtu"),
+            "addresses": [text.split("/")[0] for text in texts(link.get("addresses"))],
+        }
+        for link in mappings(entry.get("links"))
+    ]
+
+
+def _compared(entry: Mapping[str, Any], state: str) -> tuple[bool, list[dict[str, Any]], list[dict[str, str]]]:
+    """Whether the kernel was compared with the leases, how it differs, and what could not be looked at."""
+    plane = entry.get("dataplane")
+    unknown = [{"part": part, "reason": str(reason)} for part, reason in mapping(entry, "not_known").items()]
+    if not isinstance(plane, Mapping) or "parts" not in plane:
+        reason = str(at(plane, "msg") or at(plane, "reason") or "no lease or network config to compare with")
+        return False, [], [*unknown, {"part": DATAPLANE, "reason": reason}] if state == HEARD else unknown
+    known = set()
+    drift = []
+    for operation in mappings(plane.get("operations")):
+        text = str(operation.get("text"))
+        known.add(text)
+        drift.append(
+            {
+                "part": "peer" if operation.get("kind") in _ENTRY_KINDS else "link",
+                "action": str(operation.get("action")),
+                "kind": str(operation.get("kind")),
+                "attribute": str(operation.get("attribute") or ""),
+                "family": family_of(text),
+                "peer": "",
+                "text": text,
+            }
+        )
+    for part, lines in mapping(plane, "parts").items():
+        drift += [
+            {
+                "part": _PARTS.get(part, "peer"),
+                # Where the kernel has too many operations to list them, they concern peers: links are never that many.
+                "kind": _PARTS.get(part, "peers"),
+                "action": text.split(" ", 1)[0],
+                "attribute": "",
+                "family": None,
+                "peer": "",
+                "text": text,
+            }
+            for text in texts(lines)
+            if text not in known
+        ]
+    return True, drift, unknown
+
+
+def family_of(text: str) -> int | None:
+    """Return the address family that an operation on the kernel concerns: of its first address, else of its link."""
+    for word in text.split():
+        try:
+            return int(ipaddress.ip_interface(word.strip("[],")).version)
+        except ValueError:
+            continue
+    return (6 if "-v6" in text else 4) if " dev " in text or "link" in text else None
+
+
+def _name_drift(found: Sequence[dict[str, Any]]) -> None:
+    """Say of each operation on an entry which peer it is for."""
+    networks = [
+        (network, host["name"])
+        for host in found
+        for network in map(network_of, host["subnets"].values())
+        if network is not None
+    ]
+    publics = {address: host["name"] for host in found for address in host["public_ips"].values()}
+    for host in found:
+        for operation in host["drift"]:
+            if operation["part"] == "peer":
+                operation["peer"] = _peer(operation["text"], networks, publics)
+
+
+def _peer(text: str, networks: Iterable[tuple[Any, str]], publics: Mapping[str, str]) -> str:
+    for word in text.split():
+        if word in publics:
+            return publics[word]
+        network = network_of(word.split(",")[0])
+        if network is not None:
+            for subnet, name in networks:
+                if subnet.version == network.version and network.subnet_of(subnet):
+                    return name
+    return ""
+
+
+def macs(text: str) -> list[str]:
+    """Return the MAC addresses in an operation."""
+    return _MAC.findall(text)
