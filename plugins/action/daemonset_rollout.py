@@ -26,7 +26,7 @@ class ActionModule(StepsAction):
     def prepare(self, told: dict[str, Any], task_vars: Mapping[str, Any]) -> None:
         """Name who does the rollout: this run of Ansible from one host, to be told apart from other runs.
 
-        Tasks that follow each other have the same name, so one goes on where another stopped after a wave.
+        Tasks that follow each other have the same name, so one continues where another stopped after a wave.
         """
         if task_vars.get(TOLD_BY_ROLE):
             told.update(self._templar.template(task_vars[TOLD_BY_ROLE]))

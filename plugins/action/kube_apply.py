@@ -17,7 +17,7 @@ PATIENCE = 5.0
 
 
 class ActionModule(StepsAction):
-    """The module goes on where it was, because what it has done already is not a change any more."""
+    """The module continues where it was, because what it has done already is not a change any more."""
 
     MODULE = "kube_apply"
     POLL = 1.0

@@ -13,7 +13,7 @@ from ansible_collections.podnet.cni.plugins.plugin_utils._steps import StepsActi
 
 _NAMED = 5
 _PATIENCE = 15.0
-"""Seconds for which the module itself goes on looking while nothing changes: to start it costs more than to look."""
+"""Seconds for which the module itself keeps looking while nothing changes: to start it costs more than to look."""
 
 
 class ActionModule(StepsAction):

@@ -36,7 +36,7 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: query('podnet.cni.flannel', mode='full') | selectattr('role', 'equalto', 'duplicate') | length == 0
 
-- name: Ask two clusters, and go on when one of them does not answer
+- name: Ask two clusters, and continue when one of them does not answer
   ansible.builtin.debug:
     msg: "{{ query('podnet.cni.flannel', 'east', 'west', on_error='warn') }}"
 """

@@ -21,7 +21,7 @@ class InputError(PodnetError):
 
 
 class MissingError(InputError):
-    """A program or library that the work needs is not installed. A check run may go on: the real one may install it."""
+    """A program or library that the work needs is missing. A check run may continue: the real one may install it."""
 
 
 class ConflictError(PodnetError):

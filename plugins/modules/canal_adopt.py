@@ -97,7 +97,7 @@ options:
     default: false
   allow_unknown_network:
     description:
-      - Whether to go on where Nodes are Ready although no network is known that serves their pods.
+      - Whether to continue where Nodes are Ready although no network is known that serves their pods.
     type: bool
     default: false
   purpose:
@@ -122,7 +122,7 @@ options:
     elements: str
   allow_missing_nodes:
     description:
-      - Whether to go on where O(node_names) lacks Nodes of the cluster.
+      - Whether to continue where O(node_names) lacks Nodes of the cluster.
     type: bool
     default: false
   prepare:

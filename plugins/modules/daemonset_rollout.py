@@ -18,7 +18,7 @@ description:
   - When a wave is not good, ConfigMap and pod template are put back in that order and the pods are restarted. The task
     fails and says what happened on which node.
   - Shows its progress while it works.
-  - A Lease object in the namespace keeps a second run out and holds all that is needed to go on after an interruption.
+  - A Lease object in the namespace keeps a second run out and holds what it takes to continue after an interruption.
     Run the same task again then.
   - An action plugin on the controller repeats the module, which takes one step and never waits.
 author:
@@ -53,9 +53,9 @@ options:
     required: true
   state:
     description:
-      - V(rolled_out) updates the pods, or goes on with an update that was begun.
+      - V(rolled_out) updates the pods, or continues with an update that was begun.
       - V(begun) takes the Lease and divides the nodes, and changes nothing else. So another run is kept out before
-        other objects are changed. A later task of the same play goes on with it.
+        other objects are changed. A later task of the same play continues with it.
       - V(rolled_back) takes back an update that was begun and has not ended, as a failed wave does, and succeeds
         when all is as it was before. Without such an update it does nothing.
     type: str
@@ -70,7 +70,7 @@ options:
     default: false
   reason:
     description:
-      - Why O(state=rolled_back), for the message of a run that has to go on with it.
+      - Why O(state=rolled_back), for the message of a run that has to continue with it.
     type: str
     default: a rollback was asked for
   template:
@@ -123,9 +123,9 @@ options:
   until_wave:
     description:
       - Number of the wave after which to stop, counted from 1, so that something else can look at its nodes. The
-        Lease is kept. Run the task again with a higher number to go on, without one to end, or with
+        Lease is kept. Run the task again with a higher number to continue, without one to end, or with
         O(state=rolled_back).
-      - A later task of the same host in the same run of Ansible goes on at once. Another run has to wait until the
+      - A later task of the same host in the same run of Ansible continues at once. Another run has to wait until the
         Lease has run out.
       - V(0) does not stop.
     type: int
@@ -138,7 +138,7 @@ options:
     default: 10%
   max_failed:
     description:
-      - How many nodes may fail after the first wave, as a number or a percentage of all nodes. The rollout goes on
+      - How many nodes may fail after the first wave, as a number or a percentage of all nodes. The rollout continues
         without them and reports them. In the first wave none may fail.
     type: str
     default: '0'

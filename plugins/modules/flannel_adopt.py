@@ -92,12 +92,12 @@ options:
     default: false
   allow_unknown_network:
     description:
-      - Whether to go on where Nodes are Ready although no network is known that serves their pods.
+      - Whether to continue where Nodes are Ready although no network is known that serves their pods.
     type: bool
     default: false
   network_policy:
     description:
-      - Whether the sidecar kube-network-policies is wanted. Without it, the one that is there goes on, whoever added
+      - Whether the sidecar kube-network-policies is wanted. Without it, the one that is there is kept, whoever added
         it. RV(network_policy) says what to apply.
       - With V(false) a warning tells how many policies stop acting. One that M(podnet.cni.flannel_network_policy) added
         is refused, because it has its own way of removing it.
@@ -132,8 +132,8 @@ options:
     default: false
   rollout:
     description:
-      - What a rollout of M(podnet.cni.daemonset_rollout) means that is going on or was interrupted. With V(refuse) the
-        module fails. With V(resume) it fails only while somebody holds the Lease, because the next task goes on with
+      - What a rollout of M(podnet.cni.daemonset_rollout) means that is running or was interrupted. With V(refuse) the
+        module fails. With V(resume) it fails only while somebody holds the Lease, because the next task continues with
         the rollout. With V(ignore) it is not looked for.
     type: str
     choices: [refuse, resume, ignore]

@@ -218,6 +218,8 @@ operations:
     - The part of RV(actions) that concerns the kernel, as data, at most 200 of a kind.
     - C(action) is V(add), V(change), V(configure), V(remove) or V(set); C(kind) is the kind of object, like V(link) or
       V(route); C(attribute) is what changes of a link, V(mtu), V(learning), V(address), V(up) or V(accept_ra).
+    - C(family) is V(4) or V(6), null where it concerns both or neither; C(device) is the link; C(addresses) are what it
+      concerns of the network and then of the underlay; C(mac) is the MAC address of an FDB or neighbour entry.
   returned: success
   type: list
   elements: dict
@@ -225,6 +227,10 @@ operations:
     - action: set
       kind: route
       attribute: ''
+      family: 4
+      device: flannel.1
+      addresses: [10.5.4.0/24, 10.5.4.0]
+      mac: ''
       text: set route 10.5.4.0/24 via 10.5.4.0 dev flannel.1 onlink
 backend:
   description: The backend of the network.

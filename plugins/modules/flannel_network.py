@@ -51,7 +51,7 @@ options:
     type: bool
     default: false
 notes:
-  - A flanneld that runs goes on with the config it read at its start. Restart it after a change.
+  - A flanneld that runs continues with the config it read at its start. Restart it after a change.
 seealso:
   - module: podnet.cni.flannel_lease
   - module: podnet.cni.flannel_lease_info

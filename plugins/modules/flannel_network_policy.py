@@ -129,7 +129,7 @@ options:
   unenforced:
     description:
       - What to do when the sidecar is about to be added and a Node cannot enforce policies, or is not known to.
-      - With V(refuse) the module fails before anything is changed. With V(accept) it goes on with a warning.
+      - With V(refuse) the module fails before anything is changed. With V(accept) it continues with a warning.
     type: str
     choices: [refuse, accept]
     default: refuse
@@ -142,7 +142,7 @@ options:
 notes:
   - Changing the DaemonSet restarts flannel's pods by its update strategy. With the strategy C(OnDelete) nothing happens
     until M(podnet.cni.daemonset_rollout) rolls it out, wave by wave.
-  - Refuses a DaemonSet whose rollout by M(podnet.cni.daemonset_rollout) is going on or was interrupted.
+  - Refuses a DaemonSet whose rollout by M(podnet.cni.daemonset_rollout) is running or was interrupted.
   - That the pods run does not show that policies hold. M(podnet.cni.network_policy_proof) makes pods and a policy that
     show it.
   - Needs list for Nodes, get for DaemonSets and for Leases in their namespace, what P(podnet.cni.flannel#lookup) needs,

@@ -17,8 +17,8 @@ description:
   - CustomResourceDefinitions are waited for before anything after them is applied. Each has to be C(Established), its
     names accepted (C(NamesAccepted)), and the server has to list objects of its kind in every version it serves. When
     O(wait_timeout) runs out, the message says which condition is missing on which of them, with the server's reason.
-  - Waits of more than some seconds are shown as they go on, by an action plugin on the controller that runs the module
-    again then.
+  - Waits of more than some seconds are shown while they last, by an action plugin on the controller, which runs the
+    module again then.
   - The roles of this collection use it, so that they need no other collection. One run takes a whole manifest, where a
     module that takes one object costs a task for each.
 author:

@@ -92,7 +92,7 @@ options:
     type: str
 notes:
   - Needs the verbs get and patch for the two Secrets, and create to make them; get for the webhook configurations.
-  - An exchange goes on with each further run of the task, at the earliest O(settle) seconds after the last step.
+  - An exchange continues with each further run of the task, at the earliest O(settle) seconds after the last step.
 requirements:
   - The Python package C(cryptography) 42 or newer, which ansible-core brings
 """

@@ -224,8 +224,8 @@ services:
     - {name: Service kubernetes, address: 10.96.0.1, protocol: tcp, port: 443}
 unfinished:
   description:
-    - How far an upgrade of these DaemonSets came that was interrupted or goes on, as their Leases have it. Empty when
-      there is none.
+    - How far an upgrade of these DaemonSets came that was interrupted or is still running, as their Leases have it.
+      Empty when there is none.
   returned: success
   type: dict
   contains:

@@ -47,7 +47,7 @@ class StepsAction(ActionBase):
         return 0.0
 
     def has_begun(self, told: Mapping[str, Any]) -> bool:
-        """Whether these steps go on with what an earlier task has changed."""
+        """Whether these steps continue with what an earlier task has changed."""
         return False
 
     def limit(self, arguments: Mapping[str, Any]) -> float | None:

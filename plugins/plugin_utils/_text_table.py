@@ -23,7 +23,7 @@ def align(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def fold(text: str, width: int) -> list[str]:
-    """Return the lines of a text; those wider than C(width) go on in the next line, further in than they began.
+    """Return the lines of a text; those wider than C(width) continue in the next line, further in than they began.
 
     Words that are wider stay whole, and so do the gaps between columns.
     """

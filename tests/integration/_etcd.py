@@ -126,7 +126,7 @@ class EtcdServer:
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self._signal(signal.SIGCONT)
 
     def stop(self) -> None:

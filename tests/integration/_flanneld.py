@@ -33,7 +33,7 @@ def program() -> str:
 
 
 def kubernetes_refusal(file: Path, log: Path) -> str:
-    """Why flanneld does not start with this net-conf.json, empty when it goes on and asks the API server for Nodes."""
+    """Why flanneld does not start with this net-conf.json, empty when it does and asks the API server for Nodes."""
     command = [program(), "--kube-subnet-mgr", f"--net-config-path={file}", "--kube-api-url=http://127.0.0.1:1"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env={"NODE_NAME": "node"})
@@ -76,7 +76,7 @@ class Flanneld:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it; it goes on in the background."""
+        """Start it; it continues in the background."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
 

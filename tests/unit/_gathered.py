@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import Route
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import Plan
 from ansible_collections.podnet.cni.plugins.module_utils._status import document
 
 Answer = Callable[[str, str, str, int, int], bool]
@@ -78,13 +80,17 @@ def measured(gathered: dict[str, Any], answers: Answer = lambda *_way: True) -> 
     return gathered
 
 
-def differs(gathered: dict[str, Any], name: str, *operations: tuple[str, str, str], attribute: str = "") -> None:
-    """Make the kernel of a host differ from the leases by operations of action, kind and text."""
+def differs(gathered: dict[str, Any], name: str, plan: Plan) -> None:
+    """Make the kernel of a host differ from the leases by what *plan* would do."""
     plane = gathered["hosts"][name]["dataplane"]
-    for action, kind, text in operations:
-        words = f"{action} {kind} {text}"
-        plane["parts"].setdefault("kernel", []).append(words)
-        plane["operations"].append({"action": action, "kind": kind, "attribute": attribute, "text": words})
+    plane["parts"].setdefault("kernel", []).extend(plan.actions())
+    plane["operations"] += [each._asdict() for each in plan.operations()]
+
+
+def route(number: int) -> Route:
+    """The IPv4 route to a host's pods, over vxlan."""
+    address = bytes((10, 244, number, 0))
+    return Route(address, 24, address, "flannel.1", onlink=True)
 
 
 def failed(made: dict[str, Any]) -> set[tuple[str, str]]:

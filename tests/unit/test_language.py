@@ -34,7 +34,7 @@ IDIOMS = {
     r"\b(?:is|are) told(?=[.,;:]| there\b| before\b| after\b| at once\b)": "is reported, is shown",
     r"\bNews are\b": "changes are",
     r"\bfrom nothing\b": "from scratch",
-    r"\bgone on with\b": "continued",
+    r"\bgo(?:es|ne|ing)? on\b": "continue",
     r"\btakes? part no more\b": "no longer takes part",
     r"\b(?:gets?|got) well\b": "becomes healthy, passes its checks",
     r"\bstrangers?\b": "foreign, something else",

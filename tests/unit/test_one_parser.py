@@ -34,7 +34,6 @@ ADDRESSES: Mapping[str, str] = {
     "_network_policy": "NetworkPolicies, which the API server has checked, and what users ask about them",
     "_probe/measure.py": "where a probe connects to",
     "_status/bundle.py": "whatever looks like an address in a report, to hide it",
-    "_status/hosts.py": "words of our own operations",
 }
 # Folders in which flannel's JSON is read, and the files of them that read somebody else's.
 ROOMS = ("_dataplane", "_discovery", "_flannel", "_preflight", "_status", "_stores", "_upgrade")

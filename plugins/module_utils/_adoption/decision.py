@@ -80,7 +80,7 @@ def refuse_unknown(found: Found, *, plugin: str, option: str) -> None:
 
     A kubelet calls its Node Ready only when the runtime has a CNI configuration, so there is one. What an
     installation of C(plugin) left on Nodes explains it; a ConfigMap alone does not. C(option) is what the message
-    names to go on all the same.
+    names to continue anyway.
     """
     unknown = [record for record in found.records if record["plugin"] == "generic"]
     explained = any(record["plugin"] == plugin and _annotated(record) for record in found.records)

@@ -45,7 +45,7 @@ class Room:
     def __call__(self, found: Found, decision: Decision) -> list[str]:
         actions = []
         for item in found.daemonsets if decision.remove else ():
-            actions.append(f"delete DaemonSet {full_name(item)}" + (", its pods go on" if decision.orphan else ""))
+            actions.append(f"delete DaemonSet {full_name(item)}" + (", its pods run on" if decision.orphan else ""))
             if not self._check_mode:
                 self._delete(item, decision.orphan)
         if not decision.take_over:

@@ -13,7 +13,7 @@ resolve). An entry that is as it should be is in no operation, so traffic to tha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, NamedTuple, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import (
     IPV6_DEFAULT_METRIC,
@@ -24,6 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     FdbEntry,
     Link,
     Neighbour,
+    Prefix,
     Route,
     WireguardPeer,
     address_text,
@@ -64,12 +65,19 @@ class LinkChange(NamedTuple):
 class Operation(NamedTuple):
     """One step of a plan as data: C(action) is add, change, configure, remove or set, C(kind) the kind of object.
 
-    C(attribute) is LinkChange.what of a change of a link, otherwise empty; C(text) says it in words.
+    C(attribute) is LinkChange.what of a change of a link, otherwise empty. C(family) is 4 or 6, None where it concerns
+    both or neither. C(device) is the link it is on, C(addresses) what it concerns of the network and then of the
+    underlay (a route: destination with prefix length, gateway), C(mac) the MAC address that an entry carries. C(text)
+    says it in words.
     """
 
     action: str
     kind: str
     attribute: str
+    family: int | None
+    device: str
+    addresses: list[str]
+    mac: str
     text: str
 
 
@@ -142,7 +150,13 @@ class Plan:
     def operations(self) -> list[Operation]:
         """What the plan does as data, at most LISTED_PER_KIND of a kind."""
         return [
-            Operation(verb, noun, entry.what if isinstance(entry, LinkChange) else "", f"{verb} {noun} {text(entry)}")
+            Operation(
+                verb,
+                noun,
+                entry.what if isinstance(entry, LinkChange) else "",
+                *_subject(entry),
+                text=f"{verb} {noun} {text(entry)}",
+            )
             for verb, noun, _plural, entries, text in self._steps()
             for entry in entries[:LISTED_PER_KIND]
         ]
@@ -197,6 +211,35 @@ class Plan:
 
     def _removed_link_text(self, link: Link) -> str:
         return f"{link.name} ({self.why[link.name]})"
+
+
+def _subject(entry: Any) -> tuple[int | None, str, list[str], str]:
+    """Family, device, addresses and MAC of what an operation is about."""
+    if isinstance(entry, (Link, LinkChange)):
+        link = entry.link if isinstance(entry, LinkChange) else entry
+        return _link_family(link), link.name, [to_text(link.local)] if link.local else [], ""
+    mac = ""
+    if isinstance(entry, WireguardPeer):
+        inside, outside = list(entry.allowed_ips), entry.endpoint
+    elif isinstance(entry, FdbEntry):
+        inside, outside, mac = [], entry.destination, mac_text(entry.mac)
+    elif isinstance(entry, Route):
+        inside, outside = [Prefix(entry.destination, entry.prefixlen)], entry.gateway
+    elif isinstance(entry, Neighbour):
+        inside, outside, mac = [Prefix(entry.address, 8 * len(entry.address))], b"", mac_text(entry.mac)
+    else:
+        inside, outside = [Prefix(entry.address, entry.prefixlen)], b""
+    families = {len(prefix.address) for prefix in inside} or {len(outside)}
+    addresses = [f"{to_text(prefix.address)}/{prefix.length}" for prefix in inside]
+    family = (6 if 16 in families else 4) if len(families) == 1 else None
+    return family, entry.link, [*addresses, to_text(outside)] if outside else addresses, mac
+
+
+def _link_family(link: Link) -> int | None:
+    """The address family whose packets the link carries, told by its name; flannel-wg may carry both."""
+    if "-v6" in link.name:
+        return 6
+    return None if link.kind == "wireguard" else 4
 
 
 def _change_text(change: LinkChange) -> str:

@@ -338,7 +338,7 @@ class AddressReader:
 class Connection:
     """One rtnetlink socket in the network namespace of this process; a context manager.
 
-    C(host) is the name that errors give the host. What is asked raises PodnetError when the kernel goes on failing.
+    C(host) is the name that errors give the host. What is asked raises PodnetError when the kernel keeps failing.
     """
 
     def __init__(self, host: str = "") -> None:

@@ -61,7 +61,7 @@ def read_messages(messages: Iterable[Any], name: str, preshared_key: bytes | Non
             peer = _read_peer(entry, name)
             before = peers.get(peer.public_key)
             if before is not None:
-                # A peer whose allowed IPs do not fit into one message goes on in the next.
+                # A peer whose allowed IPs do not fit into one message continues in the next.
                 peer = before._replace(allowed_ips=before.allowed_ips + peer.allowed_ips)
             peers[peer.public_key] = peer
             have = _key(entry.get_attr("WGPEER_A_PRESHARED_KEY"))

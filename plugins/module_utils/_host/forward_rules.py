@@ -107,7 +107,7 @@ def judge(chains: Sequence[Mapping[str, Any]], packet: Packet) -> list[Judged]:
 
 _VERDICTS = ("accept", "drop", "reject", "return", "continue", "jump", "goto")
 _HARMLESS = ("counter", "log", "limit", "comment", "mangle", "notrack", "meta", "ct helper", "flow")
-"""Statements that let the packet go on. limit is one of them: the first packet is within it."""
+"""Statements that let the packet continue. limit is one of them: the first packet is within it."""
 _ANYTHING = frozenset((ACCEPT, DROP, "continue"))
 
 
@@ -119,7 +119,7 @@ class _Walk:
         self._packet = packet
 
     def chain(self, chain: Mapping[str, Any], depth: int) -> set[str]:
-        """The outcomes of a chain; continue stands for its end, where the caller goes on."""
+        """The outcomes of a chain; continue stands for its end, where the caller continues."""
         possible: set[str] = set()
         for rule in chain.get("rules") or []:
             matches, verdicts = self._rule(rule, chain, depth)

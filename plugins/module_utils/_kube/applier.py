@@ -4,7 +4,7 @@
 
 """Carries out a plan for objects, and waits for what has to be there before the next of them.
 
-A run can be told to end where it would wait long, and the next run goes on: what is done already is not a change then.
+A run can be told to end where it would wait long, and the next run continues: what is done by then is not a change.
 Private to podnet.cni: may change in any release.
 """
 

@@ -121,7 +121,7 @@ def shortage(client: KubeClient, workload: Obj, left_out: Collection[str] = ()) 
 
 
 def _standstill(workload: Obj, silent: Collection[str]) -> str:
-    """What helps a DaemonSet whose controller takes no further pod away; empty where it goes on.
+    """What helps a DaemonSet whose controller takes no further pod away; empty where it continues.
 
     The pods of silent nodes count among those that may be away at once (kubernetes v1.36
     pkg/controller/daemon/update.go, rollingUpdate).

@@ -181,7 +181,7 @@ def parse(output: str) -> dict[str, Any]:
 def largest_packet(target: Target, ping: Ping, settings: Settings) -> int:
     """Return the largest IP packet in octets, not fragmented, that is answered; 0 when not even the least is.
 
-    The host or a router may name the MTU that is in the way: then the search goes on there. A size that nobody
+    The host or a router may name the MTU that is in the way: then the search continues there. A size that nobody
     complains about and nobody answers is tried a second time, so that one lost packet does not spoil the result.
     """
 

@@ -82,7 +82,7 @@ class Back:
             self.out.problem = pods.problem(state)
             self.out.failure = (
                 f"The rollout failed in {self.out.problem} The rollback is not complete: {reasons}. Running the task "
-                "again goes on with it."
+                "again continues with it."
             )
             return
         self.daemons.restore_strategy(state.strategy)

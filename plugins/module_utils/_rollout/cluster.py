@@ -222,7 +222,7 @@ class Guard:
             raise ConflictError(f"another rollout of this DaemonSet began just now (Lease {self._name}).") from None
 
     def save(self, state: State, *, release: bool = False) -> None:
-        """Keep the state and the Lease, or let go of it so that the next run may go on at once."""
+        """Keep the state and the Lease, or let go of it so that the next run may continue at once."""
 
         def change(lease: dict[str, Any]) -> dict[str, Any]:
             self._check(lease)

@@ -117,7 +117,7 @@ class Step:
         return self.out
 
     def _read(self) -> tuple[State | None, str]:
-        """The state of a rollout that goes on and who has it; one that has ended is noted, and counts as none."""
+        """The state of a rollout that continues and who has it; one that has ended is noted, and counts as none."""
         state, holder = self.guard.read()
         self.ended = state if state is not None and state.phase == ENDED else None
         return (None, "") if self.ended else (state, holder)
@@ -356,7 +356,7 @@ class Step:
         self.guard.save(state)
 
     def _passed(self, state: State, names: Sequence[str]) -> None:
-        """All nodes of the wave are good: ask the user's command, let time pass, then go on."""
+        """All nodes of the wave are good: ask the user's command, let time pass, then continue."""
         if self.params["command"] and names and not state.command_done:
             environment = {"ROLLOUT_NODES": " ".join(names), "ROLLOUT_WAVE": str(state.wave + 1)}
             problem = self.command(self.params["command"], environment)
@@ -378,7 +378,7 @@ class Step:
     def _waiting(
         self, state: State, verdicts: Sequence[Verdict], live: Mapping[str, Any], running: Mapping[str, Any]
     ) -> None:
-        """Not all is good yet: go on waiting, give up, or go on without what does not become healthy."""
+        """Not all is good yet: keep waiting, give up, or continue without what does not become healthy."""
         lost = [verdict for verdict in verdicts if verdict.state == BROKEN]
         waiting = [verdict for verdict in verdicts if verdict.state == WAIT]
         if not lost and self.now() - state.wave_started > self.params["wave_timeout"]:
@@ -395,8 +395,8 @@ class Step:
         if lost:
             for verdict in lost:
                 state.tolerated[verdict.node] = verdict.reason
-                self.out.actions.append(f"go on without {verdict}")
-            text = f"going on without {', '.join(verdict.node for verdict in lost)}"
+                self.out.actions.append(f"continue without {verdict}")
+            text = f"continuing without {', '.join(verdict.node for verdict in lost)}"
         else:
             text = str(waiting[0]) + (f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else "")
         node = waiting[0].node if waiting else ""
@@ -424,7 +424,7 @@ class Step:
         self.out.problem = pods.problem(state)
         self.out.failure = (
             f"The rollout stopped in {self.out.problem} Nothing was rolled back, because {why}. The other nodes keep "
-            "their pods; running the task again goes on."
+            "their pods; running the task again continues."
         )
         self.out.finished = True
 

@@ -25,7 +25,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._rollout.state import (
 def check(client: KubeClient, namespace: str, name: str, *, goes_on: bool = False) -> None:
     """Raise ConflictError while a rollout of the DaemonSet has not ended.
 
-    With C(goes_on) one that was interrupted is not an obstacle, because the caller is about to go on with it. Who may
+    With C(goes_on) one that was interrupted is not an obstacle, because the caller is about to continue it. Who may
     not read Leases is not kept away.
     """
     lease_name = name_for(name)

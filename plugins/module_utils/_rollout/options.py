@@ -66,5 +66,5 @@ C(holder) is who does the rollout. C(undertaking) is what it is part of, like th
 more than the DaemonSet: a rollout that was interrupted is only continued by a task that names the same; going back, and
 C(begun) without a name, take it over whatever it was part of. C(record) is what the undertaking remembers in the Lease.
 With C(keep_lease) a failed wave keeps the Lease, because whoever runs this is going to take it back; otherwise another
-run may go on at once. Without C(ends) what is remembered stays after the last wave, because the undertaking goes on.
+run may continue at once. Without C(ends) what is remembered stays after the last wave, as the undertaking continues.
 """

@@ -5,7 +5,7 @@
 """What a rollout remembers between two steps, in a Lease object; no I/O.
 
 The Lease (coordination.k8s.io/v1) also keeps a second run out. It is written before anything else is changed and
-deleted after everything else is done, so an interrupted run leaves all that is needed to go on or back.
+deleted after everything else is done, so an interrupted run leaves all that is needed to continue or go back.
 Private to podnet.cni: may change in any release.
 """
 

@@ -25,7 +25,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
     unknown,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._status import ways
-from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, HEARD, SILENT, macs
+from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, HEARD, SILENT
 
 Facts = Mapping[str, Any]
 SHOWN = 3
@@ -143,8 +143,8 @@ def _wrong_vteps(facts: Facts, name: str) -> dict[tuple[str, int | None], tuple[
     host = facts["by_name"][name]
     found: dict[str, dict[tuple[str, int | None], str]] = {"remove": {}, "set": {}}
     for each in host["drift"]:
-        if each["kind"] == "FDB entry" and each["peer"] and macs(each["text"]):
-            found.setdefault(each["action"], {})[each["peer"], each["family"]] = macs(each["text"])[0]
+        if each["kind"] == "FDB entry" and each["peer"]:
+            found.setdefault(each["action"], {})[each["peer"], each["family"]] = each["mac"]
     return {key: (found["remove"][key], mac) for key, mac in found["set"].items() if key in found["remove"]}
 
 

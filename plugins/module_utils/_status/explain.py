@@ -39,7 +39,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/configuration.md",
     ),
     "network.store": Explanation(
-        "Traffic goes on as the kernels have it; no host learns of a change, and nothing could be compared.",
+        "Traffic continues as the kernels have it; no host learns of a change, and nothing could be compared.",
         "etcd is down, or endpoint, prefix, certificate or user are not those of the store.",
         _ISSUES + "904",
     ),

@@ -9,9 +9,7 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.addresses import parse_ip
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
@@ -24,7 +22,6 @@ FAMILIES = (4, 6)
 SUBNET = {4: "subnet", 6: "ipv6_subnet"}
 PUBLIC_IP = {4: "public_ip", 6: "public_ipv6"}
 OUTSIDE = "it has a lease and is not in the inventory: add it there, or name it in doctor_left_out"
-_MAC = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 _PARTS = {"subnet_file": "file", "boot": "boot", "wireguard_key": "boot", "firewall": "firewall"}
 """Parts of a drift by those of flannel_dataplane; the kernel's and the bridge's are told by its operations."""
 _ENTRY_KINDS = ("route", "neighbour", "FDB entry", "wireguard peer")
@@ -141,17 +138,18 @@ def _compared(entry: Mapping[str, Any], state: str) -> tuple[bool, list[dict[str
     known = set()
     drift = []
     for operation in mappings(plane.get("operations")):
-        text = str(operation.get("text"))
-        known.add(text)
+        known.add(str(operation.get("text")))
         drift.append(
             {
                 "part": "peer" if operation.get("kind") in _ENTRY_KINDS else "link",
                 "action": str(operation.get("action")),
                 "kind": str(operation.get("kind")),
                 "attribute": str(operation.get("attribute") or ""),
-                "family": family_of(text),
+                "family": operation.get("family"),
+                "addresses": texts(operation.get("addresses")),
+                "mac": str(operation.get("mac") or ""),
                 "peer": "",
-                "text": text,
+                "text": str(operation.get("text")),
             }
         )
     for part, lines in mapping(plane, "parts").items():
@@ -163,6 +161,8 @@ def _compared(entry: Mapping[str, Any], state: str) -> tuple[bool, list[dict[str
                 "action": text.split(" ", 1)[0],
                 "attribute": "",
                 "family": None,
+                "addresses": [],
+                "mac": "",
                 "peer": "",
                 "text": text,
             }
@@ -170,16 +170,6 @@ def _compared(entry: Mapping[str, Any], state: str) -> tuple[bool, list[dict[str
             if text not in known
         ]
     return True, drift, unknown
-
-
-def family_of(text: str) -> int | None:
-    """Return the address family that an operation on the kernel concerns: of its first address, else of its link."""
-    for word in text.split():
-        try:
-            return int(ipaddress.ip_interface(word.strip("[],")).version)
-        except ValueError:
-            continue
-    return (6 if "-v6" in text else 4) if " dev " in text or "link" in text else None
 
 
 def _name_drift(found: Sequence[dict[str, Any]]) -> None:
@@ -194,21 +184,16 @@ def _name_drift(found: Sequence[dict[str, Any]]) -> None:
     for host in found:
         for operation in host["drift"]:
             if operation["part"] == "peer":
-                operation["peer"] = _peer(operation["text"], networks, publics)
+                operation["peer"] = _peer(operation["addresses"], networks, publics)
 
 
-def _peer(text: str, networks: Iterable[tuple[Any, str]], publics: Mapping[str, str]) -> str:
-    for word in text.split():
-        if word in publics:
-            return publics[word]
-        network = network_of(word.split(",")[0])
-        if network is not None:
-            for subnet, name in networks:
-                if subnet.version == network.version and network.subnet_of(subnet):
-                    return name
+def _peer(addresses: Sequence[str], networks: Sequence[tuple[Any, str]], publics: Mapping[str, str]) -> str:
+    """The host whose subnet or public IP an operation concerns, or ""."""
+    for address in addresses:
+        if address in publics:
+            return publics[address]
+        network = network_of(address)
+        for subnet, name in networks if network is not None else ():
+            if subnet.version == network.version and network.subnet_of(subnet):
+                return name
     return ""
-
-
-def macs(text: str) -> list[str]:
-    """Return the MAC addresses in an operation."""
-    return _MAC.findall(text)

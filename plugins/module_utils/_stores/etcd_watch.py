@@ -47,14 +47,14 @@ class Source(Protocol):
 
 
 class _Resync(Exception):
-    """The revision to go on from is gone; list anew."""
+    """The revision to continue from is gone; list anew."""
 
 
 def watch(store: Source, stop: Callable[[], bool], poll: float, sleep: Callable[[float], None]) -> Iterator[Event]:
     """Yield a snapshot, then every change of a lease until C(stop) returns true.
 
     A renewal, which writes the same lease again, is not a change. An outage is one C(problem) event; afterwards the
-    watch goes on where it was. Raises StoreError when the store cannot be read at the start, or denies access.
+    watch continues where it was. Raises StoreError when the store cannot be read at the start, or denies access.
     """
     state = _Following(store)
     yield from state.begin()
@@ -167,4 +167,4 @@ class _Following:
 
 
 def _outage(error: StoreError) -> Problem:
-    return Problem("unreachable", "etcd", str(error), "the watch goes on by itself when etcd is back")
+    return Problem("unreachable", "etcd", str(error), "the watch continues by itself when etcd is back")

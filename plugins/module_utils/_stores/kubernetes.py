@@ -218,7 +218,7 @@ class KubernetesStore(LeaseStore):
         return granted
 
     def _with_examples(self, config: NetworkConfig, steps: Sequence[_Step], want: Want) -> Sequence[_Step]:
-        """The steps with a free subnet for each Node to be created without one, so that the plan goes on behind it.
+        """The steps with a free subnet for each Node to be created without one, so that the plan continues behind it.
 
         What the cluster will really give it nobody can tell.
         """

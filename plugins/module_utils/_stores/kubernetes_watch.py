@@ -55,7 +55,7 @@ def watch(store: Source, stop: Callable[[], bool], poll: float, sleep: Callable[
     """Yield a snapshot, then every change of a lease until C(stop) returns true.
 
     Changes of a Node that leave its lease alone, such as heartbeats, are not reported. An outage is one C(problem)
-    event, and so is a Node that cannot be read, until that changes; afterwards the watch goes on where it was. The
+    event, and so is a Node that cannot be read, until that changes; afterwards the watch continues where it was. The
     network config is read at the start, as flanneld does it: it says which families a Node must be annotated for. Where
     it cannot be used, a C(problem) says so. Raises StoreError when the Nodes cannot be read at the start, or access is
     denied.
@@ -235,4 +235,4 @@ class _Pump:
 
 
 def _outage(error: Exception) -> Problem:
-    return Problem("unreachable", "kubernetes", str(error), "the watch goes on by itself when the API server is back")
+    return Problem("unreachable", "kubernetes", str(error), "the watch continues by itself when the API server is back")

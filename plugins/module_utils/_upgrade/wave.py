@@ -26,7 +26,7 @@ def looked_at(
 ) -> dict[str, Any]:
     """The nodes of the C(wave) of this C(plan) that have to be well, and who else takes part.
 
-    C(hosts) are nodes that are hosts of the play, C(without) those that the rollout goes on without, C(ill) those that
+    C(hosts) are nodes that are hosts of the play, C(without) those the rollout continues without, C(ill) those that
     were not well in an earlier wave, C(sample) how many others packets are sent to, C(forks) how many hosts Ansible
     works on at once.
 

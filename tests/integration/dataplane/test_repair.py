@@ -470,7 +470,7 @@ def _lost(flood: subprocess.Popen[str]) -> tuple[int, int]:
 
 @pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
 def test_no_packet_is_lost(hosts: list[Host], backend: str) -> None:
-    """A ping flood to a healthy peer goes on while the module re-applies, adds, moves and removes other peers."""
+    """A ping flood to a healthy peer continues while the module re-applies, adds, moves and removes other peers."""
     _pods(hosts, backend)
     host = hosts[0]
     flood = _flood(host, "10.5.2.5", 6)

@@ -260,7 +260,7 @@ def test_the_role_overlay_joins_and_leaves(assigning: Cluster, hosts: list[Host]
         return play(edge, assigning, tmp_path, ROLE % (tasks, assigning.kubeconfig), "overlay", *arguments)
 
     assert "changed=0" in run("check")
-    # What the cluster will give nobody knows; the check run goes on with an example, to the same end.
+    # What the cluster will give nobody knows; the check run continues with an example, to the same end.
     assert "changed=0" not in run("main", "--check")
     assert "changed=0" not in run("main")
     assert "10.44.1.0/24 via 10.44.1.0 dev flannel.1 onlink" in edge.shell("ip route show")

@@ -170,7 +170,7 @@ def test_a_manifest_in_any_order(kube: _kube.KubeServer) -> None:
 
 def test_a_server_that_is_away_and_comes_back(own_kube: _kube.KubeServer, tmp_path: Path) -> None:
     own_kube.stop_apiserver()
-    assert "cannot connect" in look(own_kube)["missing"][0]["problem"], "check mode says that it is away, and goes on"
+    assert "cannot connect" in look(own_kube)["missing"][0]["problem"], "check mode says that it is away, and continues"
     over = waited(own_kube, tmp_path, timeout=1)
     assert f"API server {own_kube.url}" in over.result["msg"]
     assert "cannot connect" in over.result["msg"]

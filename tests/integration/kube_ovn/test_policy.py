@@ -138,7 +138,7 @@ def policies(kube: _kube.KubeServer) -> Iterator[_kube.KubeServer]:
     until(lambda: ROUTES in create(kube, "probe", pod("probe"), dry_run=True), "the policy's taking effect")
     yield kube
     remove(kube, objects)
-    # The API server goes on applying them for a moment, also to the pods of tests that come next.
+    # The API server continues applying them for a moment, also to the pods of tests that come next.
     until(lambda: ROUTES not in create(kube, "probe", pod("probe"), dry_run=True), "the policies' end")
     kube.api("DELETE", "/api/v1/namespaces/probe")
 

@@ -360,7 +360,7 @@ def test_server_restart_in_between() -> None:
 
 
 def test_progress_is_shown_by_ansible(kube: _kube.KubeServer, tmp_path: Path) -> None:
-    """The whole way: a playbook, the action plugin, the module. A task goes on at once where one before it stopped."""
+    """The whole way: a playbook, the action plugin, the module. A task continues at once where the last one stopped."""
     with playing(kube, "shown", ["n1", "n2"]) as agents:
         wish = {
             "kubeconfig": str(kube.admin),

@@ -258,7 +258,7 @@ def test_more_failures_than_allowed_bring_everything_back(kube: _kube.KubeServer
         run = Run(agents, template=V2, max_failed="1")
         done = run.finish()
         assert "n3: container flannel is in CrashLoopBackOff" in done.failure
-        assert "go on without n2: container flannel is in CrashLoopBackOff: no message" in run.actions
+        assert "continue without n2: container flannel is in CrashLoopBackOff: no message" in run.actions
         assert set(agents.images().values()) == {"flannel:v1"}
 
 

@@ -103,7 +103,7 @@ def test_interrupted_in_wave_two_and_gone_on(cluster: Cluster) -> None:
     )
     assert "another rollout of this DaemonSet is in progress" in said, said
     assert cluster.snapshot() == state
-    assert not list((cluster.directory / "elsewhere").glob("*/*")), "nothing to go on with"
+    assert not list((cluster.directory / "elsewhere").glob("*/*")), "nothing to continue with"
     said = cluster.fails(**wish, flannel_image_tag="v0.28.8")
     assert "was interrupted and wanted something else" in said, said
 

@@ -128,7 +128,7 @@ def _compare_nodes(wanted: Wanted, found: CanalFound) -> list[str]:
             f"The files of {shown} are not changed in this run: no host that was reached has that name. They would "
             "keep Canal's configuration, and no new pod would start there. Put every node into the inventory "
             "(canal_node_hosts), leave --limit out, and name a host's Node with canal_node_name where they differ. "
-            "canal_allow_missing_nodes goes on without them."
+            "canal_allow_missing_nodes continues without them."
         )
     told = []
     if missing and ends_canal:

@@ -58,7 +58,7 @@ def new_place(namespace: str = "kube-flannel") -> Place:
 
 @dataclass(frozen=True)
 class Remains:
-    """A flannel whose DaemonSet is gone: where it was, its ConfigMap and the pods that go on without an owner."""
+    """A flannel whose DaemonSet is gone: where it was, its ConfigMap and the pods that run on without an owner."""
 
     namespace: str
     service_account: str
@@ -233,7 +233,7 @@ def _announced(wanted: Wanted, backends: Sequence[str]) -> Iterator[str]:
 
 
 def _sidecar(wanted: Wanted, found: FlannelFound, decision: Decision) -> Decision:
-    """The decision with what becomes of the policy sidecar. One that runs goes on unless its end is asked for.
+    """The decision with what becomes of the policy sidecar. One that runs is kept unless its end is asked for.
 
     Whoever installed it: what is there counts.
     """
@@ -265,7 +265,7 @@ def _sidecar(wanted: Wanted, found: FlannelFound, decision: Decision) -> Decisio
         )
     elif wanted.network_policy is None:
         warnings.append(
-            f"DaemonSet {where} has a policy sidecar, which goes on with the role's image and arguments "
+            f"DaemonSet {where} has a policy sidecar, which is kept, with the role's image and arguments "
             "(flannel_netpol_*). Set flannel_netpol_enabled to true to say so, or to false to remove it."
         )
     return replace(decision, network_policy=True, warnings=warnings)

@@ -237,7 +237,7 @@ def _make_key(host: str, question: Question, outcome: Outcome, check: bool) -> N
             outcome.actions.append(f"write {path}")
             outcome.parts[Keys.key] = [f"write {path}"]
             key = keys.generate()
-            # The key of a check run only lets it go on: the real run makes another one.
+            # The key of a check run only lets it continue: the real run makes another one.
             if not check:
                 keys.write(path, key)
     outcome.facts["public_key"] = keys.public_text(key)

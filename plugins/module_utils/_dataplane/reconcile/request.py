@@ -67,7 +67,7 @@ class Outcome:
             if not check:
                 raise
             self.missing = True
-            warning = f"{error}. This check goes on as if the host held nothing that only this could read"
+            warning = f"{error}. This check continues as if the host held nothing that only this could read"
             if warning not in self.warnings:
                 self.warnings.append(warning)
 

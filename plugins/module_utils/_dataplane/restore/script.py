@@ -161,7 +161,7 @@ if [ -e links ]; then
     done <links
 fi
 
-# One command for all entries; -force goes on after an entry that fails, such as a gateway that is not reachable yet.
+# One command for all entries; -force continues after an entry that fails, such as a gateway that is not reachable yet.
 entries() {
     failed=0
     [ ! -e ip.batch ] || ip -force -batch ip.batch || failed=1

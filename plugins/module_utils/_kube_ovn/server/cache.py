@@ -128,7 +128,7 @@ class NamespaceCache:
                     self._log("warning", "watch of namespaces broke", error=str(error))
                 self._stop.wait(backoff(failures))
                 failures += 1
-                # After a restore of etcd no watch can go on from a version that the API server has not reached yet.
+                # After a restore of etcd no watch can continue from a version that the API server has not reached yet.
                 if not isinstance(error, KubeError) or failures % LIST_AFTER == 0:
                     version = ""
             self.restarts += 1

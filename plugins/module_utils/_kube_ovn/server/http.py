@@ -157,7 +157,7 @@ class HttpServer:
         return True
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: _State) -> bool:
-        """Read a request and answer it; whether the connection goes on."""
+        """Read a request and answer it; whether the connection stays open."""
         keep = False
         try:
             method, path, headers = await self._head(reader, writer, state)

@@ -224,7 +224,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--certificate", default="/certificates/tls.crt", help="file with our certificate")
     parser.add_argument("--key", default="/certificates/tls.key", help="file with its key")
     parser.add_argument("--reload-interval", type=float, default=5.0, help="seconds between looks at the certificate")
-    parser.add_argument("--drain", type=float, default=5.0, help="seconds to go on serving after SIGTERM")
+    parser.add_argument("--drain", type=float, default=5.0, help="seconds to keep serving after SIGTERM")
     parser.add_argument("--api-server", help="URL of the API server, by default that of the cluster we run in")
     parser.add_argument("--ca-file", help="CA certificates of the API server")
     parser.add_argument("--token-file", help="file with a token for the API server")

@@ -17,11 +17,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.podnet.cni.plugins.filter.network_status_face import (
     network_status_face,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import Plan
 from ansible_collections.podnet.cni.plugins.module_utils._status import document
 from ansible_collections.podnet.cni.tests.unit._gathered import (
     differs,
     measured,
     network,
+    route,
 )
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[2J\n"
@@ -32,11 +34,7 @@ def faulty(name: str = "node3", number: int = 3) -> dict[str, Any]:
     """A network of which one host is called *name*, lacks a peer and does not reach the others' pods over IPv4."""
     gathered = network(number)
     gathered["hosts"] = {name if host == "node3" else host: entry for host, entry in gathered["hosts"].items()}
-    differs(
-        gathered,
-        name,
-        ("set", "route", "10.244.1.0/24 via 10.244.1.0 dev flannel.1 onlink"),
-    )
+    differs(gathered, name, Plan(set_routes=[route(1)]))
     return document.build(
         measured(
             gathered,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 from typing import Any
 
@@ -21,6 +22,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
     Neighbour,
     Prefix,
     Route,
+    WireguardPeer,
     contains,
     route_text,
 )
@@ -469,3 +471,58 @@ def test_entries_of_others_stay(mac: bytes, state: int) -> None:
     converge(kernel, wanted)
     kernel.fdb["flannel.1", mac] = ObservedNeighbour(mac, b"\xc6\x12\x00\x09", state)
     assert not plan.make(wanted, kernel.observe())
+
+
+@settings(deadline=None)
+@given(st.lists(planes(NETWORKS), min_size=1, max_size=3))
+def test_an_operation_is_as_data_what_its_text_says(sequence: list[DataPlane]) -> None:
+    kernel = FakeKernel()
+    for wanted in sequence:
+        for each in converge(kernel, wanted).operations():
+            words = re.sub(r":5182[01]\b|[,\[\]]", " ", each.text).split()
+            assert each.text.startswith(f"{each.action} {each.kind} ")
+            assert each.device in words
+            assert not each.mac or each.mac in words
+            if each.kind in ("link", "wireguard device"):
+                continue
+            words += [word + length for word in words for length in ("/32", "/128")]
+            assert set(each.addresses) <= set(words)
+            versions = {6 if ":" in address else 4 for address in each.addresses}
+            assert each.family in versions or (each.family is None and each.kind == "wireguard peer")
+
+
+LOCAL6 = bytes.fromhex("fd000018000000000000000000000001")
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (plan.Plan(create_links=[Link("flannel.1", "vxlan", 1450)]), (4, "flannel.1", [], "")),
+        (
+            plan.Plan(create_links=[Link("flannel-v6.1", "vxlan", 1430, local=LOCAL6)]),
+            (6, "flannel-v6.1", ["fd00:18::1"], ""),
+        ),
+        (plan.Plan(set_wireguard=[Link("flannel-wg", "wireguard", 1420)]), (None, "flannel-wg", [], "")),
+        (
+            plan.Plan(set_fdb=[FdbEntry("flannel.1", b"\2\0\0\0\0\1", b"\xc6\x12\0\3")]),
+            (4, "flannel.1", ["198.18.0.3"], "02:00:00:00:00:01"),
+        ),
+        (
+            plan.Plan(remove_routes=[Route(b"\x0a\xf4\2\0", 24, b"\xc6\x12\0\3", "eth0")]),
+            (4, "eth0", ["10.244.2.0/24", "198.18.0.3"], ""),
+        ),
+        (
+            plan.Plan(
+                set_peers=[
+                    WireguardPeer(
+                        "flannel-wg", bytes(32), LOCAL6, 51820, (Prefix(b"\x0a\xf4\2\0", 24), Prefix(LOCAL6, 64))
+                    )
+                ]
+            ),
+            (None, "flannel-wg", ["10.244.2.0/24", "fd00:18::1/64", "fd00:18::1"], ""),
+        ),
+    ],
+)
+def test_what_an_operation_concerns(made: plan.Plan, told: tuple[int | None, str, list[str], str]) -> None:
+    (each,) = made.operations()
+    assert (each.family, each.device, each.addresses, each.mac) == told

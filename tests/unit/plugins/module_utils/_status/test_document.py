@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import Address, FdbEntry, Link, Neighbour
+from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import LinkChange, Plan
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
 from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain
@@ -22,6 +25,7 @@ from ansible_collections.podnet.cni.tests.unit._gathered import (
     measured,
     network,
     open_questions,
+    route,
 )
 
 SCHEMA = json.loads((Path(__file__).parents[5] / "docs" / "status.schema.json").read_text(encoding="utf-8"))
@@ -112,36 +116,32 @@ def test_without_a_network_config_nothing_is_known() -> None:
     assert any("nothing" in each["seen"] for each in made["findings"] if each["id"] == "network.config")
 
 
+VTEP = Link("flannel.1", "vxlan", 1450, mac=bytes.fromhex("020000000001"), vni=1)
+PEER = socket.inet_aton("198.18.0.3")
+NODE3_V6 = socket.inet_pton(socket.AF_INET6, "fd00:10:244:3::")
+NEIGHBOUR_V6 = Neighbour("flannel-v6.1", NODE3_V6, bytes.fromhex("020000000003"))
 # Name of a check, what differs on node1, and a word of what it says.
 DRIFT = [
-    (
-        "dataplane.peers_missing",
-        [("set", "route", "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink")],
-        "node2 over IPv4",
-    ),
-    (
-        "dataplane.peers_missing",
-        [("set", "neighbour", "fd00:10:244:3:: lladdr 02:00:00:00:00:03 dev flannel-v6.1 nud permanent")],
-        "node3 over IPv6",
-    ),
+    ("dataplane.peers_missing", Plan(set_routes=[route(2)]), "node2 over IPv4"),
+    ("dataplane.peers_missing", Plan(set_neighbours=[NEIGHBOUR_V6]), "node3 over IPv6"),
     (
         "dataplane.wrong_vtep",
-        [
-            ("remove", "FDB entry", "02:00:00:00:00:99 dev flannel.1 dst 198.18.0.3 self permanent"),
-            ("set", "FDB entry", "02:00:00:00:00:02 dev flannel.1 dst 198.18.0.3 self permanent"),
-        ],
+        Plan(
+            remove_fdb=[FdbEntry("flannel.1", bytes.fromhex("020000000099"), PEER)],
+            set_fdb=[FdbEntry("flannel.1", bytes.fromhex("020000000002"), PEER)],
+        ),
         "node2 over IPv4 carry the MAC 02:00:00:00:00:99, its lease has 02:00:00:00:00:02",
     ),
-    ("dataplane.stale", [("remove", "route", "10.244.9.0/24 via 10.244.9.0 dev flannel.1 onlink")], "10.244.9.0/24"),
-    ("dataplane.link", [("add", "link", "flannel.1 mtu 1450 txqueuelen 0 type vxlan id 1")], "flannel.1"),
-    ("dataplane.link", [("add", "address", "10.244.1.0/32 dev flannel.1")], "10.244.1.0/32"),
+    ("dataplane.stale", Plan(remove_routes=[route(9)]), "10.244.9.0/24"),
+    ("dataplane.link", Plan(create_links=[VTEP]), "flannel.1"),
+    ("dataplane.link", Plan(add_addresses=[Address("flannel.1", socket.inet_aton("10.244.1.0"), 32)]), "10.244.1.0/32"),
 ]
 
 
-@pytest.mark.parametrize(("name", "operations", "words"), DRIFT)
-def test_what_differs_from_the_leases_is_found(name: str, operations: Any, words: str) -> None:
+@pytest.mark.parametrize(("name", "plan", "words"), DRIFT)
+def test_what_differs_from_the_leases_is_found(name: str, plan: Plan, words: str) -> None:
     gathered = network()
-    differs(gathered, "node1", *operations)
+    differs(gathered, "node1", plan)
     made = build(measured(gathered))
     assert failed(made) == {(name, "node1")}
     [finding] = [each for each in made["findings"] if each["status"] == "failed"]
@@ -152,8 +152,8 @@ def test_what_differs_from_the_leases_is_found(name: str, operations: Any, words
 
 def test_a_link_with_another_mac_is_found() -> None:
     gathered = network()
-    text = "flannel.1 address 02:00:00:00:00:77 -> 02:00:00:00:00:01"
-    differs(gathered, "node1", ("change", "link", text), attribute="address")
+    change = LinkChange(VTEP, "address", "02:00:00:00:00:77", "02:00:00:00:00:01")
+    differs(gathered, "node1", Plan(change_links=[change]))
     assert failed(build(measured(gathered))) == {("dataplane.mac", "node1")}
 
 
@@ -230,7 +230,7 @@ def test_a_way_that_is_broken_is_found_with_its_cause(answers: Any, found: set[t
 
 def test_a_way_that_a_wrong_entry_breaks_is_put_down_to_it() -> None:
     gathered = network(4, pods=False)
-    differs(gathered, "node1", ("set", "route", "10.244.2.0/24 via 10.244.2.0 dev flannel.1 onlink"))
+    differs(gathered, "node1", Plan(set_routes=[route(2)]))
     made = build(
         measured(
             gathered,
@@ -337,5 +337,5 @@ def test_why_nothing_was_measured_is_told() -> None:
 def test_what_failed_is_named_once() -> None:
     gathered = network()
     for peer in (2, 3):
-        differs(gathered, "node1", ("set", "route", f"10.244.{peer}.0/24 via 10.244.{peer}.0 dev flannel.1 onlink"))
+        differs(gathered, "node1", Plan(set_routes=[route(peer)]))
     assert document.named(build(measured(gathered))) == ["dataplane.peers_missing on node1"]

@@ -252,7 +252,7 @@ def with_sidecar(kind: str, **more: Any) -> dict[str, Any]:
 def test_a_sidecar_goes_on_unless_its_end_is_asked_for(kind: str, manager: str) -> None:
     """Whoever added it: the container is what counts."""
     kept = decide(with_sidecar(kind, manager=manager))
-    assert kept.network_policy and not kept.sidecar_added and "goes on" in kept.warnings[-1]
+    assert kept.network_policy and not kept.sidecar_added and "is kept" in kept.warnings[-1]
     said = decide(with_sidecar(kind, manager=manager), network_policy=True)
     assert said.network_policy and not said.sidecar_added
     ended = decide(with_sidecar(kind, manager=manager), network_policy=False, policies=["a", "b", "a"])
