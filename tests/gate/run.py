@@ -25,10 +25,13 @@ from itertools import groupby
 
 from gates import all_gates, base_environment
 from kubernetes_core import provide
-from running import Result, run_gates
-from stage import BUILD, ROOT, stage
+from rescues import CALLBACKS, never_run
+from running import Gate, Result, run_gates
+from stage import BUILD, ROOT, STAGED, stage
 
 WORKERS = 2
+# Where the callback plugin notes the rescue sections that ran.
+NOTES = BUILD / "rescues"
 # Of the tests that are skipped for one reason, so many are named.
 NAMED = 3
 
@@ -82,6 +85,17 @@ def provide_tools() -> bool:
     return complete or not required
 
 
+def rescues() -> Result:
+    """Whether the gates that ran entered every rescue section of the roles."""
+    begin = time.monotonic()
+    log = BUILD / "logs" / "rescues.log"
+    missing = never_run(STAGED, NOTES)
+    log.write_text(
+        "".join(f"FAILED no test enters this rescue section: {each}\n" for each in missing), encoding="utf-8"
+    )
+    return Result(Gate("rescues", []), not missing, time.monotonic() - begin, log)
+
+
 def main() -> int:
     """Stage, run, report; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,11 +126,19 @@ def main() -> int:
         if any(gate.needs_tools for gate in gates) and not provide_tools():
             return 1
         os.environ.update(base_environment())
+        NOTES.unlink(missing_ok=True)
+        os.environ.update(
+            ANSIBLE_CALLBACKS_ENABLED="rescues", ANSIBLE_CALLBACK_PLUGINS=str(CALLBACKS), PODNET_RESCUES=str(NOTES)
+        )
         print(f"== dependencies: {provide()}", flush=True)
         results = []
         for result in run_gates(gates, WORKERS):
             results.append(result)
             result.show()
+        # Some are entered by playbooks of the integration tests, some by scenarios, so only a run of both can tell.
+        if {"integration", "molecule"} <= {group for gate in gates for group in gate.groups}:
+            results.append(rescues())
+            results[-1].show()
         return report(results, time.monotonic() - begin)
 
 

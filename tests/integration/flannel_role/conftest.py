@@ -81,8 +81,8 @@ class Cluster:
         self._cold = cold
 
     def run(self, tasks_from: str = "main", *, check: bool = False, diff: bool = False, **variables: Any) -> Outcome:
-        """Run the role; names of variables without their prefix."""
-        given = {f"flannel_{name}": value for name, value in variables.items()}
+        """Run the role; names of variables without their prefix, but those of its inside."""
+        given = {name if name.startswith("_") else f"flannel_{name}": value for name, value in variables.items()}
         settings = {"flannel_kubeconfig": str(self.server.admin), "flannel_wait": False, **given}
         return play(self._directory, settings, tasks_from=tasks_from, check=check, diff=diff, cold=self._cold)
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,3 +135,46 @@ def test_faults_are_found_and_repaired(overlay: Overlay) -> None:
     assert json.loads(held["hosts/node1.json"])["facts"]
     assert json.loads(held["versions.json"])["ansible-core"]
     assert not [path for path, text in held.items() for address in addresses.values() if address in text]
+    if vxlan:
+        hosts_that_fail(overlay)
+
+
+def hosts_that_fail(overlay: Overlay) -> None:
+    """Of a host on which modules hang or fail, the picture has what is known, and why the rest is not."""
+
+    def python(host: str, **modules: str) -> dict[str, Any]:
+        """Variables of a host with a Python that runs a command instead of some modules."""
+        cases = " ".join(f"*AnsiballZ_{module}.*) {command};;" for module, command in modules.items())
+        program = overlay.path / f"python-of-{host}"
+        program.write_text(f'#!/bin/sh\ncase "$*" in {cases} esac\nexec {sys.executable} "$@"\n')
+        program.chmod(0o755)
+        return {"ansible_python_interpreter": str(program), "ansible_pipelining": False}
+
+    fail, hang = "echo no such luck >&2; exit 3", "exec sleep 300"
+    odd = {
+        "node1": python("node1", flannel_dataplane_info=fail, cni_pod=fail, pod_network_probe=fail, command=hang),
+        "node2": python("node2", preflight_host_info=hang),
+        "node3": python("node3", flannel_dataplane=fail),
+    }
+    hosts = overlay.path / "odd.yml"
+    hosts.write_text(json.dumps({"all": {"children": {"overlay": {"hosts": odd}}}}))
+    bundle = overlay.path / "odd.tar.gz"
+    made, _shown = overlay.doctor("-i", str(hosts), doctor_timeout=20, doctor_pods="always", doctor_bundle=str(bundle))
+    found = {host["name"]: host for host in made["hosts"]}
+    assert {name: host["state"] for name, host in found.items()} == {
+        "node1": "heard",
+        "node2": "silent",
+        "node3": "heard",
+    }
+    assert "timed out" in found["node2"]["reason"].lower(), found["node2"]
+    unknown = {name: {each["part"]: each["reason"] for each in host["not_known"]} for name, host in found.items()}
+    assert set(unknown["node1"]) == {"links", "pod", "measurements"}
+    assert "podnet-doctor was not removed" in unknown["node1"]["pod"]
+    assert set(unknown["node3"]) == {"dataplane"}
+    assert (found["node1"]["compared"], found["node3"]["compared"]) == (True, False)
+    assert made["verdict"]["state"] != "well"
+    with tarfile.open(bundle) as tar:
+        logs = {
+            Path(member.name).stem: tar.extractfile(member).read().decode() for member in tar if "/logs/" in member.name
+        }
+    assert {name for name, text in logs.items() if text.strip() == "nothing was read"} == {"node1", "node2"}

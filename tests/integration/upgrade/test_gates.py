@@ -18,6 +18,22 @@ from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import AF
 pytestmark = [pytest.mark.kube, pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")]
 
 NODES = ["node1", "node2", "node3"]
+PLUGINS = Path("/usr/lib/cni")
+
+
+def _plugins_that_stay(directory: Path) -> Path:
+    """A directory of CNI plugins of which bridge adds pods, and refuses to remove them."""
+    made = directory / "plugins"
+    made.mkdir()
+    for plugin in PLUGINS.iterdir():
+        (made / plugin.name).symlink_to(plugin)
+    (made / "bridge").unlink()
+    refusal = '{"cniVersion": "1.0.0", "code": 100, "msg": "nobody leaves"}'
+    (made / "bridge").write_text(
+        f'#!/bin/sh\nif [ "$CNI_COMMAND" = DEL ]; then echo \'{refusal}\'; exit 1; fi\nexec {PLUGINS}/bridge "$@"\n'
+    )
+    (made / "bridge").chmod(0o755)
+    return made
 
 
 def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
@@ -78,9 +94,13 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
 
             older = {**settings, "flannel_image_tag": "v0.28.8", "upgrade_preflight": False}
             every = ["dataplane", "probe", "services"]
-            code, said = hosts.run("podnet.cni.upgrade", **{**older, "upgrade_host_gates": every})
+            code, said = hosts.run(
+                "podnet.cni.upgrade",
+                **{**older, "upgrade_host_gates": every, "upgrade_cni_bin_dirs": [str(_plugins_that_stay(tmp_path))]},
+            )
             assert code != 0
             assert "Service kubernetes" in said, said
+            assert "nobody leaves" in said, "why the pod is still there does not hide why the gate failed: " + said
             assert set(agents.images().values()) == {f"{IMAGE}{AFTER}"}
 
             # A host that holds the Service's address refuses, which is an answer. Of the second wave one node may fail,
@@ -95,6 +115,7 @@ def test_data_plane_and_traffic_of_each_wave(tmp_path: Path) -> None:
             assert "Not well: node3: the data plane is not as the leases say" in said, said
             assert "node2: " not in said.partition("Not well:")[2], said
             assert set(agents.images().values()) == {f"{IMAGE}v0.28.8"}
+            assert "podnet-upgrade" not in hosts.command("overlay", "ip", "netns"), "what stayed before is gone, too"
 
             # flanneld's own key is its own: of wireguard the data plane is not looked at, and that is said.
             hosts.command(

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.podnet.cni.tests.integration.rollout._agents import MERGE
 from ansible_collections.podnet.cni.tests.integration.upgrade.conftest import AFTER, BEFORE, NODES, Cluster
 
 pytestmark = pytest.mark.kube
@@ -81,6 +84,76 @@ def test_wave_whose_log_is_broken_brings_everything_back(cluster: Cluster) -> No
     assert cluster.snapshot() == before
     assert cluster.tags() == dict.fromkeys(NODES, BEFORE)
     assert (len(cluster.backups), cluster.unfinished, cluster.leases()) == (1, {}, [])
+
+
+def test_way_back_that_fails_and_an_end_that_fails_leave_the_backup(cluster: Cluster) -> None:
+    before = cluster.snapshot()
+    damaged: dict[Path, str] = {}
+
+    def damage(node: str, template: dict[str, Any]) -> str:
+        """The pod of the canary is bad, and until that is known somebody writes into the backup."""
+        if AFTER not in json.dumps(template):
+            return "good"
+        for path in (cluster.directory / "upgrades").glob("*/objects/configmap/kube-flannel/*.json"):
+            damaged.setdefault(path, path.read_text())
+            path.write_text(damaged[path].replace("vxlan", "host-gw"))
+        return "Error registering network: no such luck\n"
+
+    cluster.agents.behave = damage
+    said = cluster.fails()
+    assert "The upgrade failed: " in said, said
+    assert "It is not taken back: " in said and "does not fit its checksum" in said, said
+    assert "Configuration, pod templates and files were put back" not in said
+    (backup,) = cluster.backups
+    assert f"run podnet.cni.rollback with upgrade_backup={backup}" in said, said
+    for path, text in damaged.items():
+        path.write_text(text)
+    cluster.agents.behave = lambda _node, _template: "good"
+    cluster.expire()
+    cluster.run("rollback", upgrade_backup=str(backup), upgrade_batch=["100%"])
+    assert (cluster.snapshot(), cluster.tags()) == (before, dict.fromkeys(NODES, BEFORE))
+
+    # What comes after the last wave brings rights back that somebody takes meanwhile; here that is forbidden.
+    rights = "/apis/rbac.authorization.k8s.io/v1/clusterroles/flannel"
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "frozen"},
+        "webhooks": [
+            {
+                "name": "frozen.example.org",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "timeoutSeconds": 1,
+                "clientConfig": {"url": "https://127.0.0.1:9/"},
+                "rules": [
+                    {
+                        "apiGroups": ["rbac.authorization.k8s.io"],
+                        "apiVersions": ["v1"],
+                        "operations": ["UPDATE"],
+                        "resources": ["clusterroles"],
+                    }
+                ],
+            }
+        ],
+    }
+    hooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+
+    def freeze(node: str, template: dict[str, Any]) -> str:
+        if node == "n3" and AFTER in json.dumps(template) and cluster.snapshot()["rules"] == before["rules"]:
+            cluster.server.api("PATCH", rights, {"rules": before["rules"][:1]}, MERGE)
+            cluster.server.api("POST", hooks, webhook)
+        return "good"
+
+    cluster.agents.behave = freeze
+    said = cluster.fails(upgrade_batch=["100%"])
+    assert "All waves are done, but what comes after them failed: " in said and "frozen.example.org" in said, said
+    assert cluster.tags() == dict.fromkeys(NODES, AFTER)
+    cluster.server.api("DELETE", f"{hooks}/frozen")
+    cluster.agents.behave = lambda _node, _template: "good"
+    cluster.expire()
+    cluster.run(upgrade_batch=["100%"])
+    assert (cluster.snapshot()["rules"], cluster.leases()) == (before["rules"], [])
 
 
 def test_interrupted_in_wave_two_and_gone_on(cluster: Cluster) -> None:
