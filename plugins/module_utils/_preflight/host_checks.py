@@ -8,7 +8,7 @@ Private to podnet.cni: may change in any release.
 
 Each is a pure function over the facts of one host (module preflight_host_info) and what is wanted (C(host_wanted)).
 What the role measures between hosts lies among the facts: C(udp_listeners), C(udp_probes), C(path_probes),
-C(overlay_probes), in the shape in which the modules return them.
+C(overlay_probes), C(pod_probes), in the shape in which the modules return them.
 """
 
 from __future__ import annotations

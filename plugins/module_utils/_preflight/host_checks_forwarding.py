@@ -77,6 +77,28 @@ def forward_rules(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield ok("no chain drops them", expected)
 
 
+@check("host.pods_reach", "error", "Pods of the host reach pods of the other hosts")
+def pods_reach(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """What a pod made through the host's own CNI configuration reached; a host that made none proves nothing."""
+    probes = facts.get("pod_probes")
+    if not isinstance(probes, (list, tuple)):
+        yield skipped("no pod was made to find out (preflight_pods)")
+        return
+    expected = "answers of the pods of the other hosts"
+    problem = facts.get("pod_problem")
+    if problem:
+        yield unknown(f"no pod could measure: {problem}", expected, "See to the CNI configuration of this host.")
+    elif not probes:
+        yield unknown("there was no pod on another host", expected, "Two hosts that can make a pod are needed.")
+    for probe in mappings(probes):
+        target = f"the pod of {probe.get('target')} ({probe.get('address')})"
+        if not probe.get("reachable"):
+            remedy = "Correct what host.forward_rules and host.udp_open of both hosts say; podnet.cni.doctor explains more."
+            yield failed(f"{target} does not answer a pod of this host", expected, remedy)
+        else:
+            yield ok(f"{target} answers {probe.get('received')} of {probe.get('sent')} packets", expected)
+
+
 def _with_flannels_own(facts: Facts, wanted: Facts, chains: list[Facts]) -> list[Facts]:
     """The chains as they will be when flanneld runs: in iptables mode its rules come before the policy of FORWARD."""
     there = any(chain.get("name") == "FLANNEL-FWD" for chain in chains)
@@ -119,4 +141,4 @@ def _remedy(chain: str, chains: list[Facts], ranges: list[Any], links: list[Fact
     return f"Let packets from and to {text} through in chain {chain}, before what drops them."
 
 
-FORWARDING_CHECKS = (forward_rules,)
+FORWARDING_CHECKS = (forward_rules, pods_reach)
