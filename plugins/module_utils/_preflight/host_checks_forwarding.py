@@ -93,7 +93,7 @@ def pods_reach(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     for probe in mappings(probes):
         target = f"the pod of {probe.get('target')} ({probe.get('address')})"
         if not probe.get("reachable"):
-            remedy = "Correct what host.forward_rules and host.udp_open of both hosts say; podnet.cni.doctor explains more."
+            remedy = "Correct what host.forward_rules and host.udp_open of both hosts say, then podnet.cni.doctor."
             yield failed(f"{target} does not answer a pod of this host", expected, remedy)
         else:
             yield ok(f"{target} answers {probe.get('received')} of {probe.get('sent')} packets", expected)
