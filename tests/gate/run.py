@@ -62,6 +62,9 @@ def report(results: list[Result], seconds: float) -> int:
             tests = [test for _gate, _reason, test in group]
             more = f" and {len(tests) - NAMED} more" if len(tests) > NAMED else ""
             print(f"  {gate}: {len(tests)}: {reason}: {', '.join(tests[:NAMED])}{more}")
+    again = [f"{result.gate.name}: {test}" for result in results for test in result.again]
+    if again:
+        print(f"\npassed only when run again ({len(again)}):", *again, sep="\n  ")
     failed_gates = [result for result in results if not result.ok]
     for result in failed_gates:
         print(f"\nFAILED {result.gate.name}: {result.log}")

@@ -19,7 +19,10 @@ from pathlib import Path
 
 from stage import BUILD, ROOT, STAGED
 
-TIMEOUT = 3600
+# The integration tests take some 40 minutes on two quiet cores, and twice that on a slow day.
+TIMEOUT = 4800
+# How pytest lists what failed at first and was run again.
+AGAIN = "RERUN "
 # What says why a gate failed: of Ansible, molecule, pytest and linters.
 REASON = re.compile(r"^(fatal|failed): |^\[?(ERROR|CRITICAL)\b|^(E  |FAILED |ERROR )|^\S+:\d+(:\d+)?: ")
 REASONS, LAST, WIDTH = 8, 8, 600
@@ -31,7 +34,7 @@ class Gate:
     """One check. `lock` names what no other gate may use meanwhile, `shares` what others may use that share it too;
     `reports` are the JUnit files it leaves, `skips_with` what stands before the reason in the output of one that could
     not do its work here, or a part of it unless `skips_whole`, `weight` about how many seconds it takes, `needs_tools`
-    whether it runs programs of tests/tools.
+    whether it runs programs of tests/tools, `tries` how often it is run before it counts as failed.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Gate:
     weight: int = 0
     only_on_request: bool = False
     needs_tools: bool = False
+    tries: int = 1
 
     def keeps_out(self, other: Gate) -> bool:
         """Whether the other gate must wait for this one."""
@@ -61,7 +65,7 @@ class Gate:
 
 @dataclass
 class Result:
-    """What came of a gate. `skipped` holds (test, reason)."""
+    """What came of a gate. `skipped` holds (test, reason), `again` what passed only when it was run again."""
 
     gate: Gate
     ok: bool
@@ -71,6 +75,7 @@ class Result:
     failed: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     has_tests: bool = False
+    again: list[str] = field(default_factory=list)
 
     @property
     def word(self) -> str:
@@ -137,11 +142,14 @@ def _count(result: Result) -> None:
         if not files:
             result.ok = False
         for file in files:
-            for case in ET.parse(file).iter("testcase"):
-                name = f"{case.get('classname', '')}.{case.get('name', '')}".removeprefix("tests.")
+            cases = ET.parse(file).iter("testcase")
+            # Of a test that was run again the last result counts.
+            for name, case in {f"{case.get('classname', '')}.{case.get('name', '')}": case for case in cases}.items():
                 skip = case.find("skipped")
                 if skip is not None:
-                    result.skipped.append((name, " ".join(skip.get("message", "no reason given").split())))
+                    result.skipped.append(
+                        (name.removeprefix("tests."), " ".join(skip.get("message", "no reason given").split()))
+                    )
                 elif case.find("failure") is not None or case.find("error") is not None:
                     result.failed += 1
                 else:
@@ -156,9 +164,18 @@ def run_gate(gate: Gate) -> Result:
     """Run the gate's commands until one fails."""
     log = BUILD / "logs" / f"{gate.name}.log"
     begin = time.monotonic()
-    ok = all(_run(command, gate, log) == 0 for command in gate.commands)
+    ok, tries = False, 0
+    while not ok and tries < gate.tries:
+        if tries:
+            with log.open("a", encoding="utf-8") as output:
+                output.write("\n== it failed; once more\n")
+        tries += 1
+        ok = all(_run(command, gate, log) == 0 for command in gate.commands)
     result = Result(gate, ok, time.monotonic() - begin, log)
     _count(result)
+    if ok:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        result.again = ["all of it"] * (tries > 1) + [line[len(AGAIN) :] for line in lines if line.startswith(AGAIN)]
     if gate.skips_with and ok:
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
             _before, found, reason = line.partition(gate.skips_with)
