@@ -8,7 +8,7 @@
 #
 # The rest is for people who work on the collection; TESTING.md says more.
 
-.PHONY: help system venv build demo test-full demo-kubernetes clean-demo test fast lint units integration molecule bench test-kube tools clean
+.PHONY: help system venv build demo test-full demo-kubernetes clean-demo test fast lint units integration molecule bench picture test-kube tools clean
 .SILENT:
 .NOTPARALLEL:
 
@@ -21,7 +21,7 @@ DEMO_ENV = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PODNET_ANSIBLE="$(CURDIR)/$(VENV)
 
 help:
 	sed -n 's/^#   \(make .*\)/\1/p' Makefile
-	echo "make fast lint units integration molecule bench test-kube tools build clean-demo clean: see TESTING.md"
+	echo "make fast lint units integration molecule bench picture test-kube tools build clean-demo clean: see TESTING.md"
 
 # Lint and unit tests need little from the system; whatever touches a real kernel or etcd needs all of it.
 SYSTEM := $(if $(filter-out fast lint units venv tools,$(or $(MAKECMDGOALS),help)),all,base)
@@ -71,6 +71,11 @@ bench: venv
 	cd $(STAGED) && PYTHONPATH="$(CURDIR)/.build" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" \
 		ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build" \
 		sh -ec 'for each in tests/bench/bench_*.py; do echo "== $$each"; python "$$each"; done'
+
+picture: venv
+	$(RUN) --stage-only
+	PYTHONPATH="$(CURDIR)/.build" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build" \
+		$(VENV)/bin/python tests/gate/picture.py
 
 tools:
 	python3 tests/tools/build.py

@@ -27,11 +27,13 @@ NAMES_UP_TO = 60
 """So many hosts stand on a circle with their names; more stand in rows, in the order of the table of hosts."""
 LINES_UP_TO = 30
 FINDINGS_SHOWN = 300
-SUBJECTS_SHOWN = 50
+SUBJECTS_SHOWN = 12
 BAD_SHOWN = 2000
 """So many ways that are not fine are listed and drawn; the page says when there are more."""
 RADIUS = 320.0
 CENTRE = 400.0
+LETTER = 12
+"""The width of a letter of a name on the map."""
 GRAVITY = ("fine", "lossy", "cut", "none", "not_measured")
 WORDS = {
     "well": "well",
@@ -69,11 +71,13 @@ def page(document: Mapping[str, Any]) -> str:
     bad.sort(key=lambda each: GRAVITY.index(each["state"]))
     findings = grouped(document["findings"])
     places = {host["name"]: number for number, host in enumerate(hosts)}
+    nodes = list(_nodes(hosts))
     rendered: str = environment.get_template(TEMPLATE).render(
         document=document,
         words=WORDS,
         layers=LAYERS,
-        nodes=list(_nodes(hosts)),
+        nodes=nodes,
+        map_box=_box(nodes),
         lines=list(_lines(links, hosts, bad)),
         heats=list(_heats(document, places)),
         findings=findings[:FINDINGS_SHOWN],
@@ -92,6 +96,13 @@ def _point(place: int, number: int, radius: float = RADIUS) -> tuple[float, floa
         return round((place % columns + 0.5) * step, 1), round((place // columns + 0.5) * step, 1)
     angle = 2 * math.pi * place / max(1, number) - math.pi / 2
     return round(CENTRE + radius * math.cos(angle), 1), round(CENTRE + radius * math.sin(angle), 1)
+
+
+def _box(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """The part of the plane that the map shows: names stand outside of the circle."""
+    longest = max((len(node["label"]) for node in nodes if node["named"]), default=0)
+    beside = max(0, LETTER * longest - 60)
+    return f"{-beside} 0 {2 * CENTRE + 2 * beside:g} {2 * CENTRE:g}"
 
 
 def _nodes(hosts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

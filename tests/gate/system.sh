@@ -46,6 +46,8 @@ containerd containerd
 runc runc
 buildah buildah
 catatonit catatonit
+chromium chromium
+chromedriver chromium-driver
 busybox busybox-static
 LIST
 }
