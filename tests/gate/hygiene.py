@@ -23,6 +23,8 @@ RULES = {
     "a path of this machine": re.compile(re.escape(f"{ROOT.parent}/") if len(ROOT.parts) > 2 else r"(?!)"),
     "a package registry's address": re.compile(rf"{re.escape(PyPI.netloc)}|deb\.debian\.or[g]|registry\.npmjs\.or[g]"),
 }
+# The kernel takes its time over duplicates, on the loopback too, and until then nobody can bind to the address.
+RULES["an IPv6 address without nodad"] = re.compile(r"\baddr(?:ess)? add fd[^\s\"']* dev [^\s\"']+(?=[\"'\n])")
 LICENCE = re.compile(r"SPDX-License-Identifie[r]: ")
 TEXT_LIMIT = 2_000_000
 # Every file that can hold a comment names its licence near its top.

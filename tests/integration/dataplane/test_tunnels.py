@@ -85,7 +85,7 @@ def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, name: str) -> 
     for host, arguments in zip(hosts, arguments_of(hosts, case, tmp_path), strict=True):
         host.shell("sysctl -qw net.ipv4.ip_forward=1", f"ip address add 10.5.{host.number}.5/32 dev lo")
         if case.ipv6:
-            host.shell(f"ip address add fd00:10:5:{host.number}::5/128 dev lo")
+            host.shell(f"ip address add fd00:10:5:{host.number}::5/128 dev lo nodad")
         result = host.module(**arguments)
         assert result["devices"] == case.links, result
         assert host.warnings(result) == []
