@@ -34,10 +34,18 @@ options:
       - The file with the node's private key, whose public half is returned.
     type: path
     default: /etc/podnet-cni/wireguard.key
+  subnet_file:
+    description:
+      - The file that tells the CNI plugin C(flannel) about this node, for RV(subnet_file).
+    type: path
+    default: /run/flannel/subnet.env
+    version_added: 1.0.0
 requirements:
   - pyroute2 0.7.2 or newer on the node (C(python3-pyroute2) on Debian and Ubuntu)
 seealso:
   - module: podnet.cni.flannel_dataplane
+  - module: podnet.cni.flannel_lease
+    description: Its option O(podnet.cni.flannel_lease#module:recover_from) rebuilds lost leases from the result.
 """
 
 EXAMPLES = r"""
@@ -97,6 +105,15 @@ wireguard_peers:
   type: list
   elements: dict
   sample: []
+subnet_file:
+  description: The variables of the subnet file, V(none) when there is no such file.
+  returned: success
+  type: dict
+  sample:
+    FLANNEL_NETWORK: 10.5.0.0/16
+    FLANNEL_SUBNET: 10.5.7.1/24
+    FLANNEL_MTU: '1450'
+    FLANNEL_IPMASQ: 'true'
 public_key:
   description: The public half of the node's wireguard key, null when the node has none.
   returned: success
@@ -120,13 +137,14 @@ def main() -> None:
         argument_spec={
             "network_config": {"type": "dict"},
             "wireguard_key_file": {"type": "path", "default": "/etc/podnet-cni/wireguard.key", "no_log": False},
+            "subnet_file": {"type": "path", "default": "/run/flannel/subnet.env"},
         },
         supports_check_mode=True,
         no_log=True,
     )
     module.no_log_values.update(secret_texts(module.params["network_config"]))
     try:
-        found = survey(socket.gethostname(), module.params["network_config"], module.params["wireguard_key_file"])
+        found = survey(socket.gethostname(), module.params)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

@@ -21,6 +21,7 @@ description:
   - Leases are written in transactions that fail when anybody else changed a lease meanwhile. They are then decided
     anew, so that controllers and flannelds which run at the same time never hand out one subnet twice.
   - What the store holds under its prefix and nobody can read is a warning; M(podnet.cni.flannel_lease_info) lists more.
+  - With O(recover_from) it gives hosts that still run the leases back that the store has lost.
   - Run it once for all nodes, with C(delegate_to) and C(run_once), instead of once for each.
 author:
   - podnet.cni contributors (@podnet-cni)
@@ -66,10 +67,9 @@ options:
     default: false
   nodes:
     description:
-      - The nodes.
+      - The nodes. Either this or O(recover_from) is required.
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description:
@@ -142,6 +142,39 @@ options:
     description:
       - Makes O(choice=random) repeatable for the same nodes and the same existing leases.
     type: int
+  recover_from:
+    description:
+      - Hosts that still run, whose leases the store has lost. Each gets back the subnet, the VTEP MAC and the public IP
+        that it has.
+      - Contradictions are named, and nothing is written. These are two hosts with one subnet, MAC or public IP, a host
+        without a subnet file, a subnet outside the network, a lease in the store that another host has, a host whose
+        peers reach it by another address.
+      - A subnet to which hosts have routes, and which none of them has, is a warning.
+      - O(choice), O(seed) and O(others) mean nothing with it. Leases that stand already are left alone, their expiry
+        too.
+    type: list
+    elements: dict
+    version_added: 1.0.0
+    suboptions:
+      name:
+        description:
+          - The node's name.
+        type: str
+        required: true
+      dataplane:
+        description:
+          - What M(podnet.cni.flannel_dataplane_info) returned on the host.
+        type: dict
+        required: true
+      public_ip:
+        description:
+          - The IPv4 address that the lease named. Required where no link of the backend tells it, as with V(host-gw)
+            and V(wireguard). It wins over what the host and its peers tell, for a host behind a NAT.
+        type: str
+      public_ipv6:
+        description:
+          - The IPv6 address that the lease named.
+        type: str
   others:
     description:
       - Also return RV(others), so that nobody has to read the leases once more. Means nothing with O(state=absent).
@@ -156,6 +189,8 @@ notes:
 seealso:
   - module: podnet.cni.flannel_network
   - module: podnet.cni.flannel_lease_info
+  - module: podnet.cni.flannel_lease_backup
+  - module: podnet.cni.flannel_dataplane_info
 """
 
 EXAMPLES = r"""
@@ -202,6 +237,15 @@ EXAMPLES = r"""
         subnet: 10.244.240.0/24
   delegate_to: localhost
 
+- name: Rebuild the leases of an etcd that was lost, once its network config is written again
+  podnet.cni.flannel_lease:
+    recover_from: "{{ dict(hosts | zip(planes)) | dict2items(key_name='name', value_name='dataplane') }}"
+  vars:
+    hosts: "{{ groups['overlay'] }}"
+    planes: "{{ hosts | map('extract', hostvars, 'dataplane') | list }}"
+  delegate_to: localhost
+  run_once: true
+
 - name: Release the lease of a node that is gone
   podnet.cni.flannel_lease:
     state: absent
@@ -213,7 +257,7 @@ EXAMPLES = r"""
 RETURN = r"""
 leases:
   description:
-    - For O(state=present) the leases of O(nodes), in their order.
+    - For O(state=present) the leases of O(nodes) or O(recover_from), in their order.
     - For O(state=absent) the leases that were released.
   returned: success
   type: list
@@ -268,7 +312,7 @@ leases:
 others:
   description:
     - The leases of all other nodes, in the shape of RV(leases). C(name) is known with O(store=kubernetes) only.
-  returned: success and O(state=present) and O(others)
+  returned: success and O(state=present) and O(others) and O(nodes)
   type: list
   elements: dict
   sample: []
@@ -313,6 +357,12 @@ NODE_SPEC = {
     "wireguard_public_key": {"type": "str", "no_log": False},
     "wireguard_public_key_v6": {"type": "str", "no_log": False},
 }
+HOST_SPEC = {
+    "name": {"type": "str", "required": True},
+    "dataplane": {"type": "dict", "required": True},
+    "public_ip": {"type": "str"},
+    "public_ipv6": {"type": "str"},
+}
 
 
 def main() -> None:
@@ -324,12 +374,15 @@ def main() -> None:
             "store": {"type": "str", "choices": ["etcd", "kubernetes"], "default": "etcd"},
             "create_nodes": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "nodes": {"type": "list", "elements": "dict", "required": True, "options": NODE_SPEC},
+            "nodes": {"type": "list", "elements": "dict", "options": NODE_SPEC},
+            "recover_from": {"type": "list", "elements": "dict", "options": HOST_SPEC},
             "ttl": {"type": "int", "default": 0},
             "choice": {"type": "str", "choices": ["random", "by_name"], "default": "random"},
             "seed": {"type": "int"},
             "others": {"type": "bool", "default": False},
         },
+        required_one_of=[("nodes", "recover_from")],
+        mutually_exclusive=[("nodes", "recover_from")],
         supports_check_mode=True,
         no_log=True,
     )

@@ -56,6 +56,7 @@ notes:
 seealso:
   - module: podnet.cni.flannel_lease
   - module: podnet.cni.flannel_network
+  - module: podnet.cni.flannel_lease_backup
 """
 
 EXAMPLES = r"""

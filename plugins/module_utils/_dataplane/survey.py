@@ -30,12 +30,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.observed imp
 )
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.peers import networks_of
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config as config_codec
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import subnet_env
+from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 
 EVERYWHERE = (Prefix(bytes(4), 0), Prefix(bytes(16), 0))
 
 
-def survey(host: str, network_config: Mapping[str, Any] | None, key_file: str) -> dict[str, Any]:
+def survey(host: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The result of flannel_dataplane_info. Without a network config only routes over flannel's links are listed."""
+    network_config, key_file = params["network_config"], params["wireguard_key_file"]
     networks: tuple[Prefix, ...] = EVERYWHERE
     if network_config:
         networks = tuple(networks_of(config_codec.parse(network_config)).values())
@@ -43,7 +46,12 @@ def survey(host: str, network_config: Mapping[str, Any] | None, key_file: str) -
         links = kernel.overlay_links()
         observed = kernel.observe(DataPlane("", 0, networks, links=tuple(links)))
     key = keys.read(key_file, host) if os.path.exists(key_file) else b""
-    return {**describe(observed, bool(network_config)), "public_key": keys.public_text(key) if key else None}
+    text = atomic_file.observe(params["subnet_file"]).text
+    return {
+        **describe(observed, bool(network_config)),
+        "public_key": keys.public_text(key) if key else None,
+        "subnet_file": None if text is None else subnet_env.parse(text),
+    }
 
 
 def describe(observed: Observed, every_link: bool) -> dict[str, Any]:

@@ -168,6 +168,22 @@ def secret_texts(source: Any) -> list[str]:
     return found
 
 
+def without_secrets(source: Mapping[str, Any], where: str = "") -> tuple[dict[str, Any], list[str]]:
+    """Return a config as it is written, without its secrets, and the place of each, like C(Backend.PSK)."""
+    kept: dict[str, Any] = {}
+    places: list[str] = []
+    for key, member in source.items():
+        place = f"{where}{key}"
+        if str(key).lower() in _SECRETS:
+            places += [place] if member else []
+            continue
+        kept[str(key)] = member
+        if isinstance(member, Mapping):
+            kept[str(key)], found = without_secrets(member, f"{place}.")
+            places += found
+    return kept, places
+
+
 def _is_secret(member: Any) -> bool:
     # Blanking out a short number would make the rest of the result unreadable.
     return bool(member) if isinstance(member, str) else isinstance(member, int) and member >= _LONG_NUMBER

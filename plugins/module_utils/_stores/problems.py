@@ -9,6 +9,7 @@ Private to podnet.cni: may change in any release. Pure: no input or output.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Iterator, Mapping, Sequence, Tuple
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
@@ -30,6 +31,12 @@ def parse_hosts(items: Sequence[Any] | None) -> list[Host] | None:
     None stays None: nobody said which hosts exist.
     """
     return None if items is None else [_parse_host(item, index) for index, item in enumerate(items)]
+
+
+def with_names(leases: Sequence[Lease], hosts: Sequence[Host] | None) -> list[Lease]:
+    """Return C(leases) with the names that C(hosts) have for their public IPs; others keep theirs."""
+    names = {address: name for addresses, name in hosts or () for address in addresses}
+    return [replace(one, name=names.get(one.public_ip or one.public_ipv6) or one.name) for one in leases]
 
 
 def find_problems(

@@ -17,13 +17,13 @@ from dataclasses import replace
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
-from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import capacity, free_subnets
-from ansible_collections.podnet.cni.plugins.module_utils._flannel.backend_options import SECRET_OPTIONS
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease, to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease_harm import HANGS, STALLS
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._kube import auth
+from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, recovery, restore
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes as _nodes
 from ansible_collections.podnet.cni.plugins.module_utils._stores import options as _options
 from ansible_collections.podnet.cni.plugins.module_utils._stores import problems as _problems
@@ -41,7 +41,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client imp
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import open_store
 
 _SHOWN = 20
-ANSWER_SECONDS = 0.5
 
 
 class StrandedError(ConflictError):
@@ -59,9 +58,11 @@ def option_secrets(params: Mapping[str, Any]) -> set[str]:
 
 def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """Return the result of module flannel_lease; C(warn) is told what the store holds that cannot be read."""
-    nodes = _nodes.parse_nodes(params["nodes"])
-    ttl = _ttl(params["ttl"])
-    store = _store(params)
+    nodes = _nodes.parse_nodes(params["nodes"] or ())
+    ttl = lifetime(params["ttl"])
+    store = open_any(params)
+    if params["recover_from"] is not None:
+        return _recover(store, params, warn, ttl=ttl, check_mode=check_mode, diff=diff)
     if params["state"] == "absent":
         result = _release(store, nodes, store.matcher(nodes), check_mode=check_mode, diff=diff)
         _warn(store.problems, warn)
@@ -93,7 +94,7 @@ def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode:
         "changed": bool(written or released),
         "leases": [to_dict(one.lease) for one in granted],
         "actions": [line for one in granted for line in _actions(one)],
-        "network_config": public_config(config),
+        "network_config": configs.public(config),
     }
     if params.get("others") and listing is not None:
         result["others"] = [to_dict(one) for one in _others(listing.leases, granted)]
@@ -101,12 +102,38 @@ def lease(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode:
     return {**result, "diff": _diff(before, [one.lease for one in written])} if diff else result
 
 
+def _recover(
+    store: LeaseStore,
+    params: Mapping[str, Any],
+    warn: Callable[[str], None],
+    *,
+    ttl: int | None,
+    check_mode: bool,
+    diff: bool,
+) -> dict[str, Any]:
+    """Give hosts the leases that they still hold, where the store has lost them."""
+    if params["state"] == "absent":
+        raise InputError("recover_from is for state=present; name what is to be released in nodes")
+    stored = (_planned_config(params, store) if check_mode else None) or store.require_config()
+    config = stored.usable()
+    if store.allocates and params["network_config"] is not None:
+        _check_config(store, config, network_config.parse(params["network_config"]))
+    leases, warnings = recovery.leases(config, params["recover_from"])
+    for warning in warnings:
+        warn(warning)
+    lasting = [replace(one, ttl=ttl) for one in leases]
+    source = restore.Source(lasting, "what recover_from tells", recovery.REMEDY)
+    result = restore.put(store, config, source, ttl=ttl, check_mode=check_mode, diff=diff)
+    _warn(store.problems, warn)
+    return result
+
+
 def _check_config(store: LeaseStore, stored: NetworkConfig, given: NetworkConfig) -> None:
     """Raise ConflictError, naming what differs, when the store holds another config than this play gave it."""
-    have, want = _meaning(stored), _meaning(given)
+    have, want = configs.meaning(stored), configs.meaning(given)
     changed = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
     if changed:
-        shown = public_config(stored)
+        shown = configs.public(stored)
         values = ", ".join(f"{name} is {shown.get(name)!r}" for name in changed)
         raise ConflictError(
             f"{store.config_name}: the network config is not the one of this play ({values}): somebody else wrote "
@@ -122,7 +149,7 @@ def _read_back(store: LeaseStore, written: Sequence[Granted]) -> Listing:
     over from one is given a moment.
     """
     if any(one.before is not None for one in written):
-        time.sleep(ANSWER_SECONDS)
+        time.sleep(restore.ANSWER_SECONDS)
     listing = store.list_leases(ttl=True)
     found = {(entry.lease.subnet, entry.lease.ipv6_subnet): entry.lease for entry in listing.entries}
     for one in written:
@@ -168,7 +195,7 @@ def _planned_config(params: Mapping[str, Any], store: LeaseStore) -> StoredConfi
 def lease_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
     """Return the result of module flannel_lease_info; C(warn) is told what hangs or stalls a running flanneld."""
     hosts = _problems.parse_hosts(params["hosts"])
-    store = _store(params)
+    store = open_any(params)
     stored = store.read_config()
     config = stored.config if stored else None
     listing = store.list_leases(ttl=True)
@@ -180,9 +207,9 @@ def lease_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[s
         found += store.misfits(listing.leases, config)
     return {
         "changed": False,
-        "leases": [to_dict(one) for one in _named(listing.leases, hosts)],
+        "leases": [to_dict(one) for one in _problems.with_names(listing.leases, hosts)],
         "problems": [vars(problem).copy() for problem in found],
-        "network_config": None if config is None else public_config(config),
+        "network_config": None if config is None else configs.public(config),
         "capacity": None if ranged is None else capacity(ranged),
         "free_subnets": None if ranged is None else free_subnets(ranged, listing.taken),
     }
@@ -190,7 +217,7 @@ def lease_info(params: Mapping[str, Any], warn: Callable[[str], None]) -> dict[s
 
 def read_store(params: Mapping[str, Any], warn: Callable[[str], None]) -> tuple[NetworkConfig, list[Lease], str]:
     """Return (network config, all readable leases, where they are); C(warn) is told what cannot be read."""
-    store = _store(params)
+    store = open_any(params)
     listing = store.list_leases()
     _warn(listing.problems, warn)
     return store.require_config().usable(), listing.leases, f"leases of {store.where}"
@@ -219,13 +246,6 @@ def network(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mod
     return result
 
 
-def public_config(config: NetworkConfig) -> dict[str, Any]:
-    """Return the config by upstream's names with defaults filled in and without its secrets."""
-    result = network_config.to_dict(config)
-    result["Backend"] = {key: value for key, value in result["Backend"].items() if key not in SECRET_OPTIONS}
-    return result
-
-
 def _network_once(store: EtcdStore, wanted: NetworkConfig | None, *, force: bool, check_mode: bool) -> dict[str, Any]:
     listing = store.list_leases()
     before = store.read_config()
@@ -246,27 +266,17 @@ def _network_once(store: EtcdStore, wanted: NetworkConfig | None, *, force: bool
     return {
         "changed": not same,
         "actions": [] if same else [*(_release_line(entry.lease) for entry in doomed), f"{verb} {key}"],
-        "network_config": None if wanted is None else public_config(wanted),
+        "network_config": None if wanted is None else configs.public(wanted),
         "stranded": [to_dict(one) for one, _reason in stranded],
         "released": [to_dict(entry.lease) for entry in doomed],
-        "diff": {"before": _shown(before), "after": {} if wanted is None else public_config(wanted)},
+        "diff": {"before": _shown(before), "after": {} if wanted is None else configs.public(wanted)},
     }
 
 
 def _same(before: StoredConfig | None, wanted: NetworkConfig | None) -> bool:
     if before is None or wanted is None:
         return before is None and wanted is None
-    return before.config is not None and _meaning(before.config) == _meaning(wanted)
-
-
-def _meaning(config: NetworkConfig) -> dict[str, Any]:
-    """The config with everything alike that is all one to flanneld: order, case, white space, written-out defaults.
-
-    The range of a disabled family is not: flannel v0.28.9 makes firewall rules for it all the same.
-    """
-    ranges = {name: config.given.get(name) for name in ("Network", "IPv6Network")}
-    found = {name: str(addresses.parse_cidr(text)) if text else None for name, text in ranges.items()}
-    return {**network_config.to_dict(config), **found}
+    return before.config is not None and configs.meaning(before.config) == configs.meaning(wanted)
 
 
 def _stranded(
@@ -294,7 +304,7 @@ def _stranded_message(stranded: Sequence[tuple[Lease, str]], *, deleting: bool) 
 def _shown(stored: StoredConfig | None) -> dict[str, Any]:
     if stored is None:
         return {}
-    return public_config(stored.config) if stored.config is not None else {"unusable": stored.error}
+    return configs.public(stored.config) if stored.config is not None else {"unusable": stored.error}
 
 
 def _release(
@@ -335,18 +345,14 @@ def _diff(before: Sequence[Lease], after: Sequence[Lease]) -> dict[str, Any]:
     }
 
 
-def _named(leases: Sequence[Lease], hosts: Sequence[_problems.Host] | None) -> list[Lease]:
-    names = {address: name for addresses, name in hosts or () for address in addresses}
-    return [replace(one, name=names.get(one.public_ip or one.public_ipv6) or one.name) for one in leases]
-
-
 def _no_config(store: LeaseStore, stored: StoredConfig | None) -> Problem:
     reason = "is missing" if stored is None else f"cannot be used: {stored.error}"
     message = f"the network config {store.config_name} {reason}"
     return Problem("no_network_config", store.config_name, message, store.config_remedy)
 
 
-def _store(params: Mapping[str, Any]) -> LeaseStore:
+def open_any(params: Mapping[str, Any]) -> LeaseStore:
+    """Return the store that the options name; nothing is asked of it yet."""
     return open_store(params) if params["store"] == "kubernetes" else _etcd(params)
 
 
@@ -354,7 +360,8 @@ def _etcd(params: Mapping[str, Any]) -> EtcdStore:
     return EtcdStore(EtcdClient(_options.from_params(params)))
 
 
-def _ttl(seconds: int | None) -> int | None:
+def lifetime(seconds: int | None) -> int | None:
+    """Return the seconds of option C(ttl), None for leases that do not expire."""
     if seconds is not None and seconds < 0:
         raise InputError(f"ttl {seconds} is negative; give seconds, or 0 for leases that do not expire")
     return seconds or None

@@ -15,7 +15,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import Conflict
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._stores import tasks
+from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, tasks
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Granted, Listing, StoredConfig
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_plan import Entry
 
@@ -24,7 +24,7 @@ PSK = "TmV2ZXJTaG93VGhpc1NlY3JldEluQW55T3V0cHV0ISE="
 
 def test_public_config_has_defaults_and_no_secret() -> None:
     config = network_config.parse({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": PSK}})
-    shown = tasks.public_config(config)
+    shown = configs.public(config)
     assert shown["Backend"]["ListenPort"] == 51820
     assert "PSK" not in shown["Backend"]
     assert PSK not in str(shown)
@@ -116,7 +116,7 @@ def test_a_lease_that_somebody_answered_is_a_failure(
             tasks._read_back(store, [written])
     else:
         assert tasks._read_back(store, [written]).leases == stands
-    assert paused == [tasks.ANSWER_SECONDS], "a flanneld has a moment to answer"
+    assert paused == [tasks.restore.ANSWER_SECONDS], "a flanneld has a moment to answer"
 
 
 def test_leases_of_others_are_those_of_nobody_who_was_asked_for() -> None:
