@@ -60,7 +60,7 @@ def put(
     if found:
         raise ConflictError(_refusal(store, source, found))
     text = network_config.render(config) if stored is None and source.has_config else None
-    planned = stored or StoredConfig(network_config.render(config), 0, config)
+    planned = StoredConfig(network_config.render(config), 0, config)
     _acquire(store, planned, missing, ttl, dry_run=True)
     if not check_mode:
         if text is not None:

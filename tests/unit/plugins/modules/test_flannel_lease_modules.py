@@ -48,7 +48,15 @@ def run(name: str, **params: Any) -> dict[str, Any]:
         ("flannel_lease", {"nodes": [NODE], "ttl": -1}, "ttl -1 is negative"),
         ("flannel_lease", {"nodes": [NODE], "choice": "any"}, "by_name"),
         ("flannel_lease", {"nodes": [NODE, NODE]}, "the same name as nodes[0]"),
+        ("flannel_lease", {"nodes": [NODE], "recover_from": []}, "mutually exclusive: nodes|recover_from"),
+        ("flannel_lease", {"recover_from": [{"name": "node-1"}]}, "missing required arguments: dataplane"),
+        ("flannel_lease", {"recover_from": [], "state": "absent"}, "recover_from is for state=present"),
         ("flannel_lease_info", {"hosts": ["198.18.0"]}, "hosts[0]: '198.18.0'"),
+        ("flannel_lease_backup", {}, "path"),
+        ("flannel_lease_backup", {"path": "/", "hosts": ["198.18.0"]}, "hosts[0]: '198.18.0'"),
+        ("flannel_lease_backup", {"path": "/", "state": "restored"}, "path: / is not a file"),
+        ("flannel_lease_backup", {"path": "/none", "state": "restored", "ttl": -1}, "ttl -1 is negative"),
+        ("flannel_lease_backup", {"path": "/", "state": "gone"}, "verified"),
     ],
 )
 def test_bad_input_fails_before_etcd_is_asked(module: str, params: dict[str, Any], part: str) -> None:
@@ -64,7 +72,9 @@ def test_bad_input_fails_before_etcd_is_asked(module: str, params: dict[str, Any
         ("flannel_network", {"network_config": CONFIG}),
         ("flannel_lease", {"nodes": [NODE]}),
         ("flannel_lease", {"nodes": [NODE], "state": "absent"}),
+        ("flannel_lease", {"recover_from": []}),
         ("flannel_lease_info", {}),
+        ("flannel_lease_backup", {"path": "/none.json"}),
     ],
 )
 def test_unreachable_etcd_is_named_with_reason_and_remedy(module: str, params: dict[str, Any]) -> None:
