@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Callable, Iterator, Mapping, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, vtep
@@ -25,8 +25,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._stores import nodes as _nodes
 
-# (a peer's subnet, the public IP that leads there or None, the name of the host that holds this)
-_Claim = Tuple[Any, Any, str]
+# A peer's subnet -> the public IP that leads there, None where that is not told -> the hosts that have it so.
+_Claims = Dict[Any, Dict[Any, List[str]]]
 REMEDY = (
     "Look which host is right, give the other one a new subnet or take it out of recover_from, and give public_ip "
     "where only you know it"
@@ -68,8 +68,10 @@ def leases(config: NetworkConfig, items: Sequence[Mapping[str, Any]]) -> tuple[l
     if twice:
         raise InputError(f"recover_from: {', '.join(twice)} is listed twice; list each host once")
     found = [_lease(config, host) for host in hosts]
-    known = [subnet for lease in found for subnet in (lease.subnet, lease.ipv6_subnet) if subnet is not None]
-    claims = [claim for host in hosts for claim in _claims(host)]
+    claims: _Claims = {}
+    for host in hosts:
+        for subnet, way in _programmed(host):
+            claims.setdefault(subnet, {}).setdefault(way, []).append(host.name)
     for host, lease in zip(hosts, found):
         if not host.item.get("public_ip"):
             host.problems += _denials(lease, claims)
@@ -79,7 +81,7 @@ def leases(config: NetworkConfig, items: Sequence[Mapping[str, Any]]) -> tuple[l
             f"recover_from: nothing was written, because {len(wrong)} facts are missing or contradict each other: "
             f"{'; '.join(wrong)}. {REMEDY}"
         )
-    return found, _unclaimed(config, known, claims)
+    return found, _unclaimed(config, found, claims)
 
 
 def _lease(config: NetworkConfig, host: _Host) -> Lease:
@@ -173,8 +175,8 @@ def _addresses(host: _Host, link: str) -> list[Any]:
     return fields.sequence(host.link(link), "addresses")
 
 
-def _claims(host: _Host) -> Iterator[_Claim]:
-    """What the host has programmed for its peers."""
+def _programmed(host: _Host) -> Iterator[tuple[Any, Any]]:
+    """What the host has programmed for its peers: their subnets, each with the public IP that leads there if known."""
     macs = {
         (one.get("dev"), one.get("dst")): one.get("lladdr") for one in fields.mappings(host.dataplane, "neighbours")
     }
@@ -185,33 +187,34 @@ def _claims(host: _Host) -> Iterator[_Claim]:
             continue
         # The gateway of a vxlan route is the peer's VTEP, whose forwarding entry has the address.
         tunnelled = gateway in subnet
-        yield subnet, _ip(ways.get((dev, macs.get((dev, str(gateway)))))) if tunnelled else gateway, host.name
+        yield subnet, _ip(ways.get((dev, macs.get((dev, str(gateway)))))) if tunnelled else gateway
     for peer in fields.mappings(host.dataplane, "wireguard_peers"):
         for text in fields.sequence(peer, "allowed_ips"):
-            yield _cidr(text), None, host.name
+            yield _cidr(text), None
 
 
-def _denials(lease: Lease, claims: Sequence[_Claim]) -> Iterator[str]:
+def _denials(lease: Lease, claims: _Claims) -> Iterator[str]:
     """What peers contradict of the public IPs of a lease."""
-    for subnet, own in ((lease.subnet, lease.public_ip), (lease.ipv6_subnet, lease.public_ipv6)):
-        for other in dict.fromkeys(way for claimed, way, _by in claims if subnet is not None and claimed == subnet):
-            if other is None or own is None or other in (lease.public_ip, lease.public_ipv6):
-                continue
-            by = sorted({name for claimed, way, name in claims if (claimed, way) == (subnet, other)})
-            yield f"its public IP is {own}, and its peers ({', '.join(by)}) reach {subnet} by {other}"
+    own = {lease.public_ip, lease.public_ipv6} - {None}
+    for subnet in (lease.subnet, lease.ipv6_subnet):
+        for way, names in claims.get(subnet, {}).items() if subnet is not None and own else ():
+            if way is not None and way not in own:
+                shown = " and ".join(sorted(map(str, own)))
+                yield f"its public IP is {shown}, and its peers ({', '.join(sorted(names))}) reach {subnet} by {way}"
 
 
-def _unclaimed(config: NetworkConfig, known: Sequence[Any], claims: Sequence[_Claim]) -> list[str]:
-    found: dict[Any, list[str]] = {}
-    for subnet, _way, name in claims:
+def _unclaimed(config: NetworkConfig, leases: Sequence[Lease], claims: _Claims) -> list[str]:
+    known = {subnet for lease in leases for subnet in (lease.subnet, lease.ipv6_subnet)}
+    found: dict[Any, set[str]] = {}
+    for subnet, ways in claims.items():
         network = config.network if subnet is None or subnet.version == 4 else config.ipv6_network
         if subnet is None or network is None or subnet in known or subnet.prefixlen <= network.prefixlen:
             continue
         if subnet.network_address in network:
-            found.setdefault(subnet, []).append(name)
+            found[subnet] = {name for names in ways.values() for name in names}
     return [
-        f"recover_from: there are routes to {subnet} on {', '.join(sorted(set(names)))}, and none of the given hosts "
-        "has that subnet. Its lease is not rebuilt; if its host still runs, give it in recover_from, too"
+        f"recover_from: there are routes to {subnet} on {', '.join(sorted(names))}, and none of the given hosts has "
+        "that subnet. Its lease is not rebuilt; if its host still runs, give it in recover_from, too"
         for subnet, names in found.items()
     ]
 
