@@ -58,6 +58,13 @@ def module(lab: Lab, items: list[dict[str, Any]], *, changed: bool) -> None:
         raise SystemExit(f"flannel_lease: {done.get('msg', 'changed is not ' + str(changed))}")
 
 
+def backup(lab: Lab, path: str, state: str) -> None:
+    """Write the backup of a network, or restore it to another one."""
+    done = lab.module("flannel_lease_backup", via=(), path=path, state=state)
+    if not done.get("changed"):
+        raise SystemExit(f"flannel_lease_backup: {done.get('msg', 'nothing changed')}")
+
+
 def processor() -> float:
     """Return the processor seconds of this process and of its children that have ended."""
     spent = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -88,6 +95,10 @@ def measure(etcd: _etcd.EtcdServer, count: int, rounds: int) -> dict[str, tuple[
         note("module, unchanged", lambda lab=lab: module(lab, items, changed=False))
         note("module, one of them", lambda lab=lab: module(lab, items[:1], changed=False))
         note("module, info", lambda lab=lab: lab.module("flannel_lease_info", via=()))
+        path = str(etcd.directory / f"leases-{count}-{number}.json")
+        note("module, backup", lambda lab=lab, path=path: backup(lab, path, "present"))
+        moved = Lab(etcd, f"/moved-{count}-{number}")
+        note("module, restore to an empty prefix", lambda moved=moved, path=path: backup(moved, path, "restored"))
         note("module, release", lambda lab=lab: lab.module("flannel_lease", via=(), state="absent", nodes=items))
         note("store only, empty network", lambda lab=lab: lab.acquire(items))
         note("store only, unchanged", lambda lab=lab: lab.acquire(items))
