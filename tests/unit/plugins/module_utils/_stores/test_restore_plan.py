@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,17 +18,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Ent
 from ansible_collections.podnet.cni.plugins.module_utils._stores.restore_plan import conflicts, is_same, lacking
 
 
-def lease(number: int, *, address: int = 0, mac: int = 0, length: int = 24, name: str = "", **more: object) -> Lease:
-    return replace(
-        Lease(
-            IPv4Network((0x0AF40000 | number << 8, length)),
-            public_ip=IPv4Address(0xC6120000 | (address or number)),
-            backend_type="vxlan",
-            backend_data={"VNI": 1, "VtepMAC": f"02:00:00:00:00:{mac or number:02x}"},
-            name=name,
-        ),
-        **more,  # type: ignore[arg-type]
+def lease(number: int, *, address: int = 0, mac: int = 0, length: int = 24, name: str = "", **more: Any) -> Lease:
+    made = Lease(
+        IPv4Network((0x0AF40000 | number << 8, length)),
+        public_ip=IPv4Address(0xC6120000 | (address or number)),
+        backend_type="vxlan",
+        backend_data={"VNI": 1, "VtepMAC": f"02:00:00:00:00:{mac or number:02x}"},
+        name=name,
     )
+    return replace(made, **more)
 
 
 def listing(*leases: Lease, blocked: Sequence[Lease] = ()) -> Listing:
