@@ -39,12 +39,15 @@ options:
       - V(present) makes the node part of the network, V(absent) removes what this module made for it.
       - With V(absent), O(interface) names the link from which routes through peers' own addresses (backend V(host-gw))
         are removed. Without it, and with the backend's option C(DirectRouting), they are removed from every link.
+      - V(handed_over) is for a node on which flanneld has started. It removes the firewall tables and the files for the boot
+        that this module made, and leaves links, routes, keys and the subnet file to flanneld.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, handed_over]
     default: present
   network_config:
     description:
-      - The network config by upstream's names. Required unless O(store) is given; with O(state=absent) always.
+      - The network config by upstream's names. Required unless O(store) is given; always with O(state=absent)
+        and O(state=handed_over).
       - Backends V(vxlan), V(host-gw), V(ipip), V(wireguard) and V(alloc) work without flanneld.
     type: dict
   lease:
@@ -110,7 +113,8 @@ options:
     default: nftables
   remove_firewall_leftovers:
     description:
-      - Also remove the firewall rules that a flanneld left behind. They are reported in any case.
+      - Also remove the firewall rules that a flanneld left behind. They are reported in any case, except with
+        O(state=handed_over), where they are those of a flanneld that runs and stay.
     type: bool
     default: false
   ip_masq:
@@ -185,6 +189,16 @@ EXAMPLES = r"""
     kubeconfig: /etc/podnet-cni/kubeconfig
   become: true
 
+- name: Leave links and routes to a flanneld that has started
+  podnet.cni.flannel_dataplane:
+    state: handed_over
+    restore_dir: /etc/podnet-cni
+    network_config:
+      Network: 10.244.0.0/16
+      Backend:
+        Type: vxlan
+  become: true
+
 - name: Leave the network
   podnet.cni.flannel_dataplane:
     state: absent
@@ -244,7 +258,7 @@ devices:
   elements: str
   sample: [flannel.1]
 mtu:
-  description: The MTU that pods get, null with O(state=absent).
+  description: The MTU that pods get, null without O(state=present).
   returned: success
   type: int
   sample: 1450
@@ -288,7 +302,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_opti
 ARGUMENT_SPEC: dict[str, Any] = {
     **options.ETCD_ARGUMENT_SPEC,
     **KUBERNETES_ARGUMENT_SPEC,
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "handed_over"], "default": "present"},
     "network_config": {"type": "dict"},
     "lease": {"type": "dict"},
     "peers": {"type": "list", "elements": "dict"},

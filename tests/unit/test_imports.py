@@ -26,6 +26,7 @@ FAMILIES: dict[str, set[str]] = {
     "_kube": {"_errors", "_host"},
     "_probe": {"_errors"},
     "_cni": {"_errors", "_flannel", "_host"},
+    "_flanneld": {"_flannel", "_host"},
     "_lab": {"_errors", "_host"},
     "_dataplane": {"_errors", "_flannel", "_host"},
     "_stores": {"_errors", "_flannel", "_host", "_kube"},

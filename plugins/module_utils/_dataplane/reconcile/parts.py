@@ -317,7 +317,9 @@ class Firewall(Part):
         if steps or steps.leftovers:
             outcome.before += steps.before.splitlines()
             outcome.after += steps.after.splitlines()
-        if steps.leftovers and not self.node.request.remove_firewall_leftovers:
+        request = self.node.request
+        # The rules of a flanneld that runs are no leftovers.
+        if steps.leftovers and not request.remove_firewall_leftovers and not request.hands_over:
             outcome.warnings.append(
                 "flanneld left firewall rules behind, which still apply: "
                 + "; ".join(steps.leftovers)

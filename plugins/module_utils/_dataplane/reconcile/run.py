@@ -41,6 +41,8 @@ LEAVING: tuple[type[parts.Part], ...] = (
     parts.RestoreFiles,
 )
 """No pod is to be started from the moment the host begins to leave."""
+HANDING_OVER: tuple[type[parts.Part], ...] = (parts.Firewall, parts.RestoreFiles)
+"""flanneld has rules of its own, and makes everything anew at boot. Links, routes and keys are its own now."""
 
 
 def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
@@ -49,7 +51,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     Raises InputError before anything is changed for a request that cannot be met, ConflictError when something that
     is not ours is in the way, PodnetError naming what failed, or what is not as it was made.
     """
-    outcome = Outcome()
+    outcome = Outcome(facts={"public_key": None})
     backends.check_supported(request.config)
     own = checked = None
     if request.lease is not None:
@@ -63,12 +65,13 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
     if own is not None:
         own_kind = backends.link_kind(request.config)
         outcome.tolerate(check, lambda: check_programs(run, host, own_kind, request.restore_dir))
+    kinds = HANDING_OVER if request.hands_over else LEAVING if own is None else JOINING
     with Lock(host, request.lock_timeout), Kernel(host) as kernel:
         # By subnet, not as they were given: files and plans then change with the network and with nothing else.
         others = sorted(checked.peers, key=_place) if checked is not None else ()
         node = parts.Node(host, request, run, check, kernel, outcome, own, others)
         planned = []
-        for part in (kind(node) for kind in (JOINING if node.joins else LEAVING)):
+        for part in (kind(node) for kind in kinds):
             wanted = part.desired()
             steps = part.plan(wanted, part.observed(wanted))
             part.note(steps, outcome)

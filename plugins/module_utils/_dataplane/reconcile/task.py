@@ -31,6 +31,7 @@ def request(params: Mapping[str, Any], read_store: ReadStore | None, addresses: 
     ConflictError where the store has no lease for this node.
     """
     lease, where = None, "foreign_peers"
+    hands_over = params["state"] == "handed_over"
     leases: Sequence[AnyLease] = []
     foreign: Sequence[AnyLease] = []
     if params["state"] != "present" or read_store is None:
@@ -52,7 +53,7 @@ def request(params: Mapping[str, Any], read_store: ReadStore | None, addresses: 
         where=where,
         interface=params["interface"] or None,
         firewall=params["firewall"] == "nftables",
-        remove_firewall_leftovers=params["remove_firewall_leftovers"],
+        remove_firewall_leftovers=params["remove_firewall_leftovers"] and not hands_over,
         ip_masq=params["ip_masq"],
         subnet_file=params["subnet_file"] or "",
         restore_dir=params["restore_dir"] or "",
@@ -60,6 +61,7 @@ def request(params: Mapping[str, Any], read_store: ReadStore | None, addresses: 
         lock_timeout=params["lock_timeout"],
         refuse_flanneld=params["flanneld"] == "refuse",
         move_bridge=params["move_bridge"] or "",
+        hands_over=hands_over,
     )
 
 

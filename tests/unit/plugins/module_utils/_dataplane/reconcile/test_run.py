@@ -50,3 +50,7 @@ def test_a_difference_after_the_run_is_a_failure() -> None:
 def test_the_subnet_file_is_the_last_to_come_and_the_first_to_go() -> None:
     assert run.JOINING[-1] is run.LEAVING[0] is parts.SubnetFile
     assert set(run.JOINING) - {bridge.Bridge} == set(run.LEAVING)
+
+
+def test_what_is_handed_over_keeps_links_keys_and_the_subnet_file() -> None:
+    assert set(run.LEAVING) - set(run.HANDING_OVER) == {parts.Links, parts.Keys, parts.SubnetFile}

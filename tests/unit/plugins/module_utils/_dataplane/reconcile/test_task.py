@@ -72,6 +72,15 @@ def test_without_lease() -> None:
     assert (request.lease, request.peers) == (None, [])
 
 
+def test_rules_of_the_flanneld_that_takes_over_are_not_leftovers() -> None:
+    gone, handed = (
+        task.request(params(state=state, lease=None, peers=None, remove_firewall_leftovers=True), None, no_addresses)
+        for state in ("absent", "handed_over")
+    )
+    assert (gone.hands_over, gone.remove_firewall_leftovers) == (False, True)
+    assert (handed.hands_over, handed.remove_firewall_leftovers) == (True, False)
+
+
 def test_a_host_is_asked_about_its_public_ips_only() -> None:
     asked = prepare.question(params(public_ip="198.18.0.2", public_ipv6="fd00:18::2"))
     assert asked.public_ips == (b"\xc6\x12\x00\x02", bytes.fromhex("fd000018000000000000000000000002"))
