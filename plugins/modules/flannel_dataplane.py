@@ -39,8 +39,8 @@ options:
       - V(present) makes the node part of the network, V(absent) removes what this module made for it.
       - With V(absent), O(interface) names the link from which routes through peers' own addresses (backend V(host-gw))
         are removed. Without it, and with the backend's option C(DirectRouting), they are removed from every link.
-      - V(handed_over) is for a node on which flanneld has started. It removes the firewall tables and the files for the boot
-        that this module made, and leaves links, routes, keys and the subnet file to flanneld.
+      - V(handed_over) is for a node on which flanneld has started. It removes the firewall tables and the files for the
+        boot that this module made, and leaves links, routes, keys and the subnet file to flanneld.
     type: str
     choices: [present, absent, handed_over]
     default: present

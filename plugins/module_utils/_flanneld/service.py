@@ -24,7 +24,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._host.command import Ru
 RESTORE_UNIT = "/etc/systemd/system/podnet-cni-restore.service"
 NO_SYSTEMD = "this host does not run systemd, which starts flanneld"
 # flanneld v0.28.9 logs every flag at its start, the password of etcd among them (main.go).
-_SECRET = "CLI flags config:"
+_FLAGS = "CLI flags config:"
 _RESTORES = re.compile(r"^ExecStart=/bin/sh (\S+)/restore\.sh\b", re.MULTILINE)
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "MainPID", "ExecMainStatus")
 
@@ -115,7 +115,7 @@ def evidence(run: Run, name: str, lines: int) -> dict[str, Any]:
     status, _out, _err = run(["systemctl", "status", "--no-pager", "--lines=0", name], None)
     journal = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--unit={name}"]
     _code, out, err = run(journal, None)
-    return {"status": status, "journal": [line for line in (out or err).splitlines() if _SECRET not in line]}
+    return {"status": status, "journal": [line for line in (out or err).splitlines() if _FLAGS not in line]}
 
 
 def _read_unit(run: Run, name: str, root: str) -> Unit:

@@ -318,7 +318,7 @@ class Firewall(Part):
             outcome.before += steps.before.splitlines()
             outcome.after += steps.after.splitlines()
         request = self.node.request
-        # The rules of a flanneld that runs are no leftovers.
+        # Rules of a flanneld that runs were not left behind.
         if steps.leftovers and not request.remove_firewall_leftovers and not request.hands_over:
             outcome.warnings.append(
                 "flanneld left firewall rules behind, which still apply: "

@@ -20,8 +20,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for. C(lease) None means that the node leaves the network, or with C(hands_over) that a flanneld has
-    the network now: only what would be in its way goes.
+    """What is asked for. C(lease) None means that the node leaves the network, or with C(hands_over) that a flanneld
+    has the network now: only what would be in its way goes.
 
     C(foreign) are peers whose leases somebody else wrote, found at C(where): they may be unusable.
     """
