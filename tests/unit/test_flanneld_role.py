@@ -29,7 +29,7 @@ def values() -> dict[str, Any]:
     names = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
     plain |= {name: value for name, value in names.items() if isinstance(value, str) and "{{" not in value}
     more = {
-        "_flanneld_binary": "/opt/podnet-cni/flanneld/flanneld",
+        "_flanneld_binary": "/opt/podnet-cni-flanneld/flanneld",
         "_flanneld_backend": "vxlan",
         "_flanneld_config": {"Network": "10.244.0.0/16"},
         "flanneld_before": ["docker.service"],
@@ -60,7 +60,7 @@ def flags(**changes: Any) -> list[str]:
     """The command line, with systemd's own signs taken off."""
     (line,) = unit(**changes)["ExecStart"]
     words = shlex.split(line)
-    assert words[0] == "/opt/podnet-cni/flanneld/flanneld"
+    assert words[0] == "/opt/podnet-cni-flanneld/flanneld"
     return [word.replace("%%", "%").replace("$$", "$") for word in words[1:]]
 
 
@@ -91,7 +91,7 @@ def test_signs_that_systemd_reads_reach_flanneld_as_they_are() -> None:
 def test_a_password_with_signs() -> None:
     text = render("flanneld.env.j2", flanneld_etcd_username="root", **{LOGGED: 'a"b$c`d\\e'})
     lines = [line for line in text.splitlines() if not line.startswith("#")]
-    assert lines == ['FLANNELD_ETCD_USERNAME="root"', 'FLANNELD_ETCD_LOGGED="a\\"b\\$c\\`d\\\\e"']
+    assert lines == ['FLANNELD_ETCD_USERNAME="root"', 'FLANNELD_ETCD_PASSWORD="a\\"b\\$c\\`d\\\\e"']
     assert "LogFilterPatterns" not in unit()
     assert unit(**{LOGGED: "x"})["LogFilterPatterns"] == ["~CLI flags config:"]
 
