@@ -163,8 +163,9 @@ def main() -> None:
         supports_check_mode=True,
     )
     params, run = module.params, module_runner(module)
+    asked = service.Service(params["unit"], params["subnet_file"], params["binary"], params["files"])
     try:
-        found = service.look(run, params["unit"], params["subnet_file"], params["binary"], params["files"])
+        found = service.look(run, asked)
         if params["journal_lines"] > 0:
             found["evidence"] = service.evidence(run, params["unit"], params["journal_lines"])
     except PodnetError as error:

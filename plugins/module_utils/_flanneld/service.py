@@ -15,7 +15,7 @@ import contextlib
 import os
 import re
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, subnet_env
 from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file, flanneld
@@ -27,6 +27,16 @@ NO_SYSTEMD = "this host does not run systemd, which starts flanneld"
 _FLAGS = "CLI flags config:"
 _RESTORES = re.compile(r"^ExecStart=/bin/sh (\S+)/restore\.sh\b", re.MULTILINE)
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "MainPID", "ExecMainStatus")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is asked about: the unit C(name), what it starts and what it reads when it starts. C(binary) may be empty."""
+
+    name: str
+    subnet_file: str
+    binary: str = ""
+    files: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -52,26 +62,26 @@ class SubnetFile:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
-def look(run: Run, name: str, subnet_file: str, binary: str, files: Sequence[str], root: str = "/") -> dict[str, Any]:
-    """Everything that is known of the unit C(name), without its journal. Raises MissingError without systemd."""
-    unit = _read_unit(run, name, root)
-    found = _read_subnet_file(subnet_file, root)
+def look(run: Run, service: Service, root: str = "/") -> dict[str, Any]:
+    """Everything that is known of a unit, without its journal. Raises MissingError without systemd."""
+    unit = _read_unit(run, service.name, root)
+    found = _read_subnet_file(service.subnet_file, root)
     restore = atomic_file.observe(_under(root, RESTORE_UNIT)).text
     restores = _RESTORES.search(restore or "")
-    target = _under(root, binary) if binary else ""
+    link = _under(root, service.binary)
     return {
         "unit": {
-            "name": name,
+            "name": service.name,
             "load": unit.load,
             "active": unit.active,
             "enabled": unit.enabled,
             "pid": unit.pid,
         },
-        "others": [one._asdict() for one in flanneld.find() if one.unit != name],
+        "others": [one._asdict() for one in flanneld.find() if one.unit != service.name],
         "overlay": {"restores": restore is not None, "restore_dir": restores.group(1) if restores else ""},
-        "release": os.readlink(target) if target and os.path.islink(target) else "",
-        "outdated": outdated(unit, binary, files, root),
-        "problems": problems(name, unit, found),
+        "release": os.readlink(link) if os.path.islink(link) else "",
+        "outdated": outdated(unit, service, root),
+        "problems": problems(service.name, unit, found),
         **subnets(found.values),
     }
 
@@ -88,14 +98,14 @@ def problems(name: str, unit: Unit, subnet_file: SubnetFile) -> list[str]:
     return []
 
 
-def outdated(unit: Unit, binary: str, files: Iterable[str], root: str = "/") -> list[str]:
+def outdated(unit: Unit, service: Service, root: str = "/") -> list[str]:
     """The files that the running process does not have yet: of its program another one, of the others newer ones."""
     if not unit.pid:
         return []
     found = []
-    if binary and not _same_file(_under(root, f"/proc/{unit.pid}/exe"), _under(root, binary)):
-        found.append(binary)
-    return found + [path for path in files if unit.started and _written(_under(root, path)) > unit.started]
+    if service.binary and not _same_file(_under(root, f"/proc/{unit.pid}/exe"), _under(root, service.binary)):
+        found.append(service.binary)
+    return found + [path for path in service.files if unit.started and _written(_under(root, path)) > unit.started]
 
 
 def subnets(values: Mapping[str, str]) -> dict[str, Any]:

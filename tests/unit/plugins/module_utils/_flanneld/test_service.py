@@ -63,7 +63,7 @@ class Host:
         return 0, "".join(f"{key}={value}\n" for key, value in self.properties.items()), ""
 
     def look(self) -> dict[str, Any]:
-        return service.look(self.run, NAME, FILE, BINARY, [ENVIRONMENT], str(self.root))
+        return service.look(self.run, service.Service(NAME, FILE, BINARY, [ENVIRONMENT]), str(self.root))
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_without_systemd() -> None:
         raise FileNotFoundError
 
     with pytest.raises(MissingError, match="does not run systemd"):
-        service.look(run, NAME, FILE, BINARY, [])
+        service.look(run, service.Service(NAME, FILE))
 
 
 def test_evidence_has_no_password() -> None:
