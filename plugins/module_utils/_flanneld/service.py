@@ -31,7 +31,7 @@ _PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Result"
 
 @dataclass(frozen=True)
 class Service:
-    """What is asked about: the unit C(name), what it starts and what it reads when it starts. C(binary) may be empty."""
+    """What is asked about: the unit C(name), the program that it starts, and the files that it reads when it starts."""
 
     name: str
     subnet_file: str
