@@ -297,13 +297,14 @@ def texts_in(tree: ast.Module) -> Iterator[str]:
             yield node.value
 
 
-def test_messages_that_the_overlay_page_explains_exist() -> None:
-    page = (ROOT / "docs" / "overlay.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("role", ["flanneld", "overlay"])
+def test_messages_that_the_page_explains_exist(role: str) -> None:
+    page = (ROOT / "docs" / f"{role}.md").read_text(encoding="utf-8")
     table = page.split("## What it says when something is wrong", 1)[1].split("## ", 1)[0]
     messages = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     assert messages
     texts = [text for path in PLUGIN_FILES for text in texts_in(ast.parse((ROOT / path).read_text(encoding="utf-8")))]
-    texts += [" ".join(path.read_text(encoding="utf-8").split()) for path in ROOT.glob("roles/overlay/tasks/*.yml")]
+    texts += [" ".join(path.read_text(encoding="utf-8").split()) for path in ROOT.glob(f"roles/{role}/*/*.yml")]
     for message in messages:
         pattern = re.compile(".*".join(re.escape(part.strip()) for part in message.split("...")), re.DOTALL)
         assert any(pattern.search(text) for text in texts), f"nothing says {message!r}"
