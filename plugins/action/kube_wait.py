@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping
 from ansible_collections.podnet.cni.plugins.plugin_utils._steps import StepsAction, seconds
 
 _NAMED = 5
-_PATIENCE = 15.0
+_PATIENCE = 30.0
 """Seconds for which the module itself keeps looking while nothing changes: to start it costs more than to look."""
 
 

@@ -155,8 +155,8 @@ def test_what_was_explained_is_not_said_again_without_its_cause(monkeypatch: pyt
 
 def test_the_module_looks_on_its_own_while_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten minutes are 285 starts of a module otherwise, which cost 97 s of a processor."""
-    waited = Waited(monkeypatch, [lacking("a")] * 4 + [lacking()], poll=2, timeout=20)
-    assert [told(each).get("patience") for each in waited.asked] == [None, None, 15.0, 14.0, 12.0]
+    waited = Waited(monkeypatch, [lacking("a")] * 4 + [lacking()], poll=2, timeout=35)
+    assert [told(each).get("patience") for each in waited.asked] == [None, None, 30.0, 29.0, 27.0]
 
 
 def test_what_is_still_missing_is_said_every_quarter_of_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
