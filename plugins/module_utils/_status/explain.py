@@ -253,6 +253,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Docker sets the policy of FORWARD to drop; firewalld and ufw drop what no rule takes.",
         _ISSUES + "2055",
     ),
+    "host.pods_reach": Explanation(
+        "Pods do not reach pods of other hosts.",
+        "A firewall or a route that no other check can judge; the findings of the ways and of the data plane say more.",
+        _ISSUES + "2055",
+    ),
     "host.underlay": Explanation(
         "Peers do not reach this host.",
         "The link has no address, is down, or is not the one that peers use.",

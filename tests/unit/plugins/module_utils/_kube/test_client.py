@@ -11,6 +11,7 @@ import http.client
 import json
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -327,6 +328,10 @@ def test_nothing_of_the_libraries_leaves_the_client_untranslated(
         next(client.watch(NODES, "1"))
 
 
-def test_a_proxy_that_no_package_speaks_is_told(standin: KubeStandIn) -> None:
+def test_a_proxy_that_no_package_speaks_is_told(standin: KubeStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where PySocks is not installed; requests and urllib3 may have loaded it already."""
+    for name in [name for name in sys.modules if name == "socks" or name.startswith("urllib3.contrib.socks")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "socks", None)
     with pytest.raises(errors.InvalidAuth, match="the TLS or proxy options cannot be used"):
         KubeClient(Auth(host=standin.url, proxy="socks5://127.0.0.1:1"))
