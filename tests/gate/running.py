@@ -10,6 +10,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ AGAIN = "RERUN "
 REASON = re.compile(r"^(fatal|failed): |^\[?(ERROR|CRITICAL)\b|^(E  |FAILED |ERROR )|^\S+:\d+(:\d+)?: ")
 REASONS, LAST, WIDTH = 8, 8, 600
 _running: set[subprocess.Popen] = set()
+# What was interrupted is not tried again.
+_interrupted = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ def run_gate(gate: Gate) -> Result:
     log = BUILD / "logs" / f"{gate.name}.log"
     begin = time.monotonic()
     ok, tries = False, 0
-    while not ok and tries < gate.tries:
+    while not ok and tries < gate.tries and not _interrupted.is_set():
         if tries:
             with log.open("a", encoding="utf-8") as output:
                 output.write("\n== it failed; once more\n")
@@ -203,6 +206,7 @@ def run_gates(gates: Sequence[Gate], workers: int) -> Iterator[Result]:
             try:
                 done, _rest = wait(running, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt:
+                _interrupted.set()
                 for process in list(_running):
                     _end(process)
                 raise
