@@ -180,9 +180,9 @@ _raw:
       type: str
     searched:
       description:
-        - By what DaemonSets were looked for. V(labels) and names that are known, also V(images), V(all) of them were
-          read, or V(namespaces) with O(mode=namespaces). Only with V(all) a component that is not in the answer is not
-          there.
+        - By what DaemonSets were looked for. V(labels) and names that are known, also the pods of one V(node), also
+          V(images), V(all) of them were read, or V(namespaces) with O(mode=namespaces). Only with V(all) a component
+          that is not in the answer is not there.
       type: str
     stale_suspected:
       description: Whether only traces of the plugin were found.

@@ -36,6 +36,8 @@ from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._discovery i
 
 DAEMONSETS = "/apis/apps/v1/namespaces/{}/daemonsets"
 SERVERS_NODES = 20
+# As many pods as kubelet takes on a Node by default.
+PODS = 110
 
 
 def create(client: KubeClient, item: dict[str, Any]) -> None:
@@ -59,6 +61,15 @@ def crowd(client: KubeClient, first: int, last: int) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(first, last)))
+
+
+def pod(client: KubeClient, name: str, namespace: str, daemonset: str, image: str) -> None:
+    """Create the pod that the controller of a DaemonSet makes on node-0."""
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": daemonset, "uid": "0", "controller": True}
+    spec = {"nodeName": "node-0", "containers": [{"name": "main", "image": image}]}
+    metadata = {"name": name, "namespace": namespace, "ownerReferences": [owner]}
+    item = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    client.create(f"/api/v1/namespaces/{namespace}/pods", item)
 
 
 def best(rounds: int, call: Callable[[], Any]) -> tuple[float, Any]:
@@ -186,18 +197,29 @@ def main() -> int:
                 for index in range(50)
             ]
             kube.api("POST", "/api/v1/nodes", item)
+        for number in range(PODS - 1):
+            pod(client, f"pod-{number}", "default", f"agent-{number}", "example.com/agent:1.0")
         there = 0
         for size in sorted(options.crowd):
             crowd(client, there, size)
             there = size
             print(f"{size} DaemonSets in {max(1, size // 10)} namespaces, {SERVERS_NODES} Nodes")
-            for title, labels in (("with a known label", {"app": "flannel"}), ("without labels", {})):
+            cases = (
+                ("with a known label", {"app": "flannel"}, True),
+                ("without labels", {}, True),
+                ("without labels or pods", {}, False),
+            )
+            for title, labels, runs in cases:
                 flannel(kube, client, labels, "net-x")
+                if runs:
+                    pod(client, "overlay-0", "net-x", "overlay", fakes.IMAGE)
                 print(f" flannel {title}")
                 report("discovery, flannel", best(options.rounds, lambda: ours(kube.admin, "flannel")))
                 report("discovery, any plugin", best(options.rounds, lambda: ours(kube.admin)))
                 client.delete(f"{DAEMONSETS.format('net-x')}/overlay")
                 client.delete("/api/v1/namespaces/net-x/configmaps/kube-flannel-cfg")
+                if runs:
+                    client.delete("/api/v1/namespaces/net-x/pods/overlay-0?gracePeriodSeconds=0")
             flannel(kube, client, {"app": "flannel"}, "net-x")
             print(" the lookup podnet.cni.flannel")
             runs = [plugin(kube.admin, kube.directory / "ansible") for _round in range(options.rounds)]

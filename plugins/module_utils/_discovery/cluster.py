@@ -4,8 +4,8 @@
 
 """Read one cluster and say what its network is: the requests, in an order that keeps them few.
 
-Label- and name-narrowed requests come first; all DaemonSets are listed only when those find nothing that carries the
-pods. Never are all Pods, all ConfigMaps or any Secret asked for, and nothing is ever written.
+Label- and name-narrowed requests come first, then the pods of one Node; all DaemonSets are listed only when those find
+nothing that carries the pods. Never are all Pods, all ConfigMaps or any Secret asked for, and nothing is ever written.
 Private to podnet.cni: may change in any release.
 """
 
@@ -52,6 +52,7 @@ NAMESPACES = (
 )
 _DAEMONSETS = "/apis/apps/v1/daemonsets"
 _NODES = "/api/v1/nodes"
+_PODS = "/api/v1/pods"
 _CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 # What a cluster with a plugin that is found by its label is asked at most.
 REQUESTS = 8
@@ -156,8 +157,9 @@ class _Reader:
         self._nodes()
         self._daemonsets()
         records = self._recognise()
-        if self._needs_all(records) and self._by_image():
-            records = self._recognise()
+        for look in (self._by_node, self._by_image):
+            if self._needs_all(records) and look():
+                records = self._recognise()
         if self._needs_all(records):
             self._list_daemonsets({})
             records = self._recognise()
@@ -247,6 +249,32 @@ class _Reader:
             self._partly("DaemonSets of all namespaces may not be listed; the usual namespaces were tried instead.")
             self._list_namespaces()
 
+    def _by_node(self) -> bool:
+        """Look at the pods of one Ready Node of Linux, and then at their DaemonSets that are likely; whether any are.
+
+        A network has a pod on every Node, and the API server keeps an index of pods by Node: this costs the same
+        however large the cluster is. Source: Kubernetes 1.36, pkg/registry/core/pod/strategy.go, Indexers.
+        """
+        ready = [
+            each
+            for each in self.snapshot.nodes
+            if nodes.condition(each, "Ready")[0] == "True"
+            and fields.text(each, "status", "nodeInfo", "operatingSystem") != "windows"
+        ]
+        if not ready:
+            return False
+        query = {"fieldSelector": f"spec.nodeName={objects.name(ready[0])}", "resourceVersion": "0"}
+        try:
+            pods = self.client.list(_PODS, query, limit=self.scope.page_size).items
+        except Forbidden:
+            # Not among the rights that discovery asks for; the list of DaemonSets tells as much.
+            return False
+        run = filter(None, map(_daemonset_of, pods))
+        found = self._read_likely({objects.name(item) for item in run if any(one.match(item) for one in self.known)})
+        if found:
+            self.snapshot.searched = "node"
+        return found
+
     def _by_image(self) -> bool:
         """Look at names and images alone, and then at the DaemonSets that these make likely; whether there are any.
 
@@ -264,12 +292,17 @@ class _Reader:
             self._add(fields.mappings(page, "items"))
             self.snapshot.searched = "all"
             return True
-        likely = [name for name, item in _rows(page) if any(one.match(item) for one in self.known)]
-        unseen = sorted(set(likely) - {objects.name(item) for item in self.snapshot.daemonsets})
-        for name in unseen if len(unseen) <= _LIKELY else ():
-            self._list_daemonsets({"fieldSelector": f"metadata.name={name}", "resourceVersion": "0"})
         self.snapshot.searched = "images"
-        return 0 < len(unseen) <= _LIKELY
+        return self._read_likely({name for name, item in _rows(page) if any(one.match(item) for one in self.known)})
+
+    def _read_likely(self, names: set[str]) -> bool:
+        """Read the DaemonSets of these names that were not seen before; whether there were any, and few enough."""
+        unseen = sorted(names - {objects.name(item) for item in self.snapshot.daemonsets})
+        if len(unseen) > _LIKELY:
+            return False
+        for name in unseen:
+            self._list_daemonsets({"fieldSelector": f"metadata.name={name}", "resourceVersion": "0"})
+        return bool(unseen)
 
     def _list_namespaces(self) -> None:
         refused = []
@@ -422,6 +455,15 @@ class _Reader:
             return False
         further = 1 + (cidr_sources.PODS in cidr_sources.lacking(record))
         return self.client.requests - self._before + further > REQUESTS
+
+
+def _daemonset_of(pod: Obj) -> Obj | None:
+    """The DaemonSet that a pod is of, as far as its pod shows it."""
+    for owner in fields.sequence(pod, "metadata", "ownerReferences"):
+        if fields.text(owner, "kind") == "DaemonSet":
+            metadata = {"name": fields.text(owner, "name"), "namespace": objects.namespace(pod)}
+            return {"metadata": metadata, "spec": {"template": pod}}
+    return None
 
 
 def _rows(table: Any) -> Iterator[tuple[str, Obj]]:

@@ -38,7 +38,8 @@ class Snapshot:
     C(nodes) is a page of them, C(nodes_total) their number; C(servers) are control plane Nodes beyond that page, with
     their metadata alone. C(scope) is C(partial) once something was forbidden without which absence proves nothing.
     C(unsought) says where nobody looked although it was allowed, because the options say so. C(searched) says by what
-    DaemonSets were looked for: C(labels) and names that are known, also C(images), or C(all) of them were read.
+    DaemonSets were looked for: C(labels) and names that are known, also the pods of one C(node), also C(images), or
+    C(all) of them were read.
     """
 
     server_version: str | None = None

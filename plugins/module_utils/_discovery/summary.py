@@ -54,6 +54,7 @@ def _not_looked_for(record: Data) -> list[str]:
     """What can be there beside what was found, because a primary was found without looking at all DaemonSets."""
     what = {
         "labels": "components without a label that is known, like a Multus of one's own: only labels were looked for",
+        "node": "components that have no pod on the Node that was looked at, like those of another operating system",
         "images": "components that only their arguments tell: names and images were looked at",
     }.get(record["searched"])
     return [f"{what}. mode=full reads all DaemonSets."] if what else []

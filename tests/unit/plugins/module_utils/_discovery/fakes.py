@@ -149,7 +149,8 @@ def _selected(item: dict[str, Any], query: dict[str, str]) -> bool:
     labels = item["metadata"].get("labels") or {}
     for field in filter(None, query.get("fieldSelector", "").split(",")):
         key, _sign, value = field.partition("=")
-        if item["metadata"].get(key.replace("metadata.", "")) != value:
+        part, _dot, name = key.partition(".")
+        if (item.get(part) or {}).get(name) != value:
             return False
     selector = query.get("labelSelector", "")
     inset = re.fullmatch(r"(\S+) in \(([^)]*)\)", selector)

@@ -62,6 +62,41 @@ def test_flannel_without_labels_is_found_by_its_image() -> None:
     assert len(cluster.requests) <= 12
 
 
+def of_node(cluster: Cluster, node: str) -> list[dict[str, Any]]:
+    """A pod of each DaemonSet as its controller makes it on a node."""
+    made = []
+    for item in cluster.collections[("/apis/apps/v1", "daemonsets")]:
+        name, template = item["metadata"]["name"], item["spec"]["template"]
+        metadata = {**template["metadata"], "name": f"{name}-x", "namespace": item["metadata"]["namespace"]}
+        metadata["ownerReferences"] = [{"kind": "DaemonSet", "name": name, "controller": True}]
+        made.append({"metadata": metadata, "spec": {**template["spec"], "nodeName": node}})
+    return made
+
+
+def test_flannel_without_labels_is_found_by_the_pods_of_a_node() -> None:
+    cluster = unlabelled()
+    job = {"metadata": {"name": "job", "namespace": "team"}, "spec": {"containers": [], "nodeName": "a"}}
+    cluster.pods(job, *of_node(cluster, "a"))
+    (record,) = discovered(cluster, sought="flannel")
+    assert (record["plugin"], record["namespace"], cidrs(record)) == ("flannel", "net-y", ["10.244.0.0/16"])
+    assert record["searched"] == "node"
+    assert "have no pod on the Node" in summarise([record])["not_looked_for"][0]
+    assert "/apis/apps/v1/daemonsets?includeObject=None" not in cluster.paths()
+    assert len(cluster.requests) <= 12
+
+
+@pytest.mark.parametrize("hindrance", ["forbidden", "another node", "not ready"])
+def test_where_pods_do_not_tell_the_table_does(hindrance: str) -> None:
+    cluster = unlabelled()
+    cluster.pods(*of_node(cluster, "b" if hindrance == "another node" else "a"))
+    if hindrance == "forbidden":
+        cluster.forbidden.append("^/api/v1/pods$")
+    if hindrance == "not ready":
+        cluster.collections[("/api/v1", "nodes")][0]["status"]["conditions"] = []
+    (record,) = discovered(cluster, sought="flannel")
+    assert (record["plugin"], record["searched"]) == ("flannel", "images")
+
+
 def test_a_server_without_tables_answers_with_the_objects() -> None:
     cluster = unlabelled()
     cluster.tables = False
