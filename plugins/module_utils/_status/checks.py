@@ -25,12 +25,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
     unknown,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._status import ways
-from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, HEARD, SILENT
+from ansible_collections.podnet.cni.plugins.module_utils._status.checks_flanneld import FLANNELD_CHECKS
+from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, FLANNELD, HEARD, SILENT
+from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DRIFT as REPAIR
 
 Facts = Mapping[str, Any]
 SHOWN = 3
 NAMES = {4: "IPv4", 6: "IPv6"}
-REPAIR = "Run podnet.cni.doctor with doctor_repair=true, which changes only what differs."
 GRAVE = ("hangs_flanneld", "stalls_flanneld", "unreadable_key", "unreadable_value", "overlap", "duplicate_public_ip")
 """Problems of the lease store that cost traffic now; others are warnings."""
 
@@ -85,7 +86,8 @@ def lease(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         else:
             held = ", ".join(host["public_ips"].values()) or "unknown"
             seen = f"no lease has its name, its public IP ({held}) or the subnet in its subnet file"
-            yield failed(seen, "one lease", "Run podnet.cni.overlay, which leases a subnet.", host["name"])
+            remedy = REPAIR if host["runs"] == FLANNELD else "Run podnet.cni.overlay, which leases a subnet."
+            yield failed(seen, "one lease", remedy, host["name"])
 
 
 @check("dataplane.compared", "error", "The kernel of every host was compared with the leases")
@@ -369,6 +371,7 @@ CHECKS: tuple[Check, ...] = (
     files,
     boot,
     firewall,
+    *FLANNELD_CHECKS,
     underlay,
     dataplane,
     tunnel,

@@ -31,9 +31,9 @@ WELL, IMPAIRED, NOT_KNOWN, BROKEN = ("well", "impaired", "not_known", "broken")
 MEASURED_HERE = ("host.udp_open", "host.path_mtu")
 # What the comparison with the leases found is not told a second time: the preflight's check, and that of the picture.
 SUPERSEDED = {
-    "host.subnet_file": "dataplane.file",
-    "host.overlay_link": "dataplane.link",
-    "host.link_mtu": "dataplane.link",
+    "host.subnet_file": ("dataplane.file", "flanneld.unit"),
+    "host.overlay_link": ("dataplane.link",),
+    "host.link_mtu": ("dataplane.link",),
 }
 
 
@@ -73,8 +73,10 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
     for finding in judged:
         for name in finding.subject.split(" -> "):
             of_host.setdefault(name, []).append(finding)
+    runs = {host["name"]: host["runs"] for host in found}
     for host in found:
         host["verdict"] = _of_host(host, of_host.get(host["name"], []))
+        del host["daemon"]
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -86,7 +88,11 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
         "hosts": found,
         "links": links,
         "pairs": summary,
-        "findings": [explain.explained(each) for each in judged if each.status in (FAILED, UNKNOWN)],
+        "findings": [
+            explain.explained(each, [runs[name] for name in each.subject.split(" -> ") if name in runs])
+            for each in judged
+            if each.status in (FAILED, UNKNOWN)
+        ],
     }
 
 
@@ -147,7 +153,9 @@ def _of_preflight(gathered: Mapping[str, Any], judged: list[Finding]) -> list[Fi
         wanted["network_config"] = gathered["network_config"]
     told = {(each.id, each.subject) for each in judged if each.status == FAILED}
     return [
-        each for each in report.findings(facts, None, wanted) if (SUPERSEDED.get(each.id), each.subject) not in told
+        each
+        for each in report.findings(facts, None, wanted)
+        if not any((name, each.subject) in told for name in SUPERSEDED.get(each.id, ()))
     ]
 
 

@@ -10,9 +10,11 @@ Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import Finding
+from ansible_collections.podnet.cni.plugins.module_utils._status import repairs
+from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DATAPLANE, FLANNELD, NODE
 
 _ISSUES = "https://github.com/flannel-io/flannel/issues/"
 _GUIDE = "https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/troubleshooting.md"
@@ -27,10 +29,6 @@ class Explanation(NamedTuple):
     source: str
     repair: str = ""
 
-
-DATAPLANE, NODE = REPAIRS = ("dataplane", "node")
-"""The data plane brought to what the leases say (module flannel_dataplane); kernel settings, and services that manage
-links (role node)."""
 
 EXPLANATIONS: Mapping[str, Explanation] = {
     "network.config": Explanation(
@@ -57,6 +55,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "No peer has a way to its pods.",
         "The host never joined, its lease ended, or its public IP changed since.",
         _ISSUES + "621",
+        FLANNELD,
     ),
     "dataplane.compared": Explanation(
         "Differences from the leases would not be seen.",
@@ -110,6 +109,33 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A firewall service flushed all tables when it started or reloaded.",
         _ISSUES + "1317",
         DATAPLANE,
+    ),
+    "flanneld.installed": Explanation(
+        "Traffic continues as the kernel has it; the host learns of no change, and its lease ends.",
+        "The role flanneld did not run on this host, or the unit has another name.",
+        _GUIDE,
+    ),
+    "flanneld.unit": Explanation(
+        "Traffic continues as the kernel has it; the host learns of no change, and its lease ends.",
+        "flanneld ended or does not come up; its own log says why.",
+        _GUIDE,
+        FLANNELD,
+    ),
+    "flanneld.outdated": Explanation(
+        "Nothing now; the next restart brings another release or other settings.",
+        "A file was changed and flanneld was not restarted.",
+        _GUIDE,
+    ),
+    "flanneld.others": Explanation(
+        "Links and lease change from one state to the other and back.",
+        "flanneld was installed twice, or the host was taken over by hand.",
+        _GUIDE,
+    ),
+    "flanneld.lease": Explanation(
+        "Peers send packets for its pods elsewhere, or stop to send them when the lease ends.",
+        "Something else wrote the lease, or flanneld lost it and did not take a new one.",
+        _ISSUES + "1240",
+        FLANNELD,
     ),
     "way.underlay": Explanation(
         "No packet of the overlay gets there.",
@@ -304,7 +330,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
 }
 
 
-def explained(finding: Finding) -> dict[str, Any]:
-    """Return a finding with its explanation, as JSON can hold it."""
+def explained(finding: Finding, runs: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a finding with its explanation, as JSON can hold it; C(runs) is what its hosts run."""
     found = EXPLANATIONS.get(finding.id, Explanation("", "", ""))
-    return {**asdict(finding), **found._asdict()}
+    remedy, repair = repairs.settle(finding.id, finding.remedy, found.repair, runs)
+    return {**asdict(finding), **found._asdict(), "remedy": remedy, "repair": repair}

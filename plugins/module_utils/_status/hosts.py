@@ -16,6 +16,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at,
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import network_of, texts
 
 HEARD, SILENT, LEFT_OUT = STATES = ("heard", "silent", "left_out")
+OVERLAY, FLANNELD = RUNS = ("overlay", "flanneld")
+"""What programs a host: this collection, or a flanneld under systemd."""
 DATAPLANE = "dataplane"
 """The part of a host that is not known where its kernel was not compared with the leases."""
 FAMILIES = (4, 6)
@@ -101,6 +103,8 @@ def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, 
         "state": state,
         "reason": "" if state == HEARD else str(entry.get("reason") or "it gave no facts"),
         "expected_by": str(entry.get("expected") or "inventory"),
+        "runs": FLANNELD if "daemon" in entry else OVERLAY,
+        "daemon": dict(mapping(entry, "daemon")),
         "has_lease": bool(lease),
         "public_ips": public_ips,
         "subnets": {str(family): str(lease[SUBNET[family]]) for family in FAMILIES if lease.get(SUBNET[family])},

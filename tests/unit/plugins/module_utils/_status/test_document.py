@@ -18,7 +18,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import LinkChange, Plan
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
-from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain
+from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain, repairs
 from ansible_collections.podnet.cni.tests.unit._gathered import (
     differs,
     failed,
@@ -146,7 +146,7 @@ def test_what_differs_from_the_leases_is_found(name: str, plan: Plan, words: str
     assert failed(made) == {(name, "node1")}
     [finding] = [each for each in made["findings"] if each["status"] == "failed"]
     assert words in finding["seen"]
-    assert finding["repair"] == explain.DATAPLANE
+    assert finding["repair"] == repairs.DATAPLANE
     assert [host["verdict"] for host in made["hosts"]][1:] == ["well", "well"]
 
 
@@ -316,7 +316,7 @@ def test_every_check_is_explained() -> None:
     for name, each in explain.EXPLANATIONS.items():
         assert each.effect.endswith(".") and each.cause.endswith("."), name
         assert each.source.startswith("https://"), name
-        assert each.repair in ("", *explain.REPAIRS), name
+        assert each.repair in ("", *repairs.REPAIRS), name
 
 
 @pytest.mark.parametrize("hosts", [[], {"node1": "x"}])
