@@ -104,6 +104,13 @@ release:
   returned: success
   type: str
   sample: v0.28.9/flanneld
+store:
+  description:
+    - Where flanneld keeps its lease, V(etcd) or V(kubernetes). By the arguments of its process, or by its unit in
+      C(/etc/systemd/system) where none runs. Empty without a unit.
+  returned: success
+  type: str
+  sample: etcd
 subnet:
   description: The node's IPv4 subnet by the subnet file, as its lease spells it.
   returned: success

@@ -26,6 +26,7 @@ NO_SYSTEMD = "this host does not run systemd, which starts flanneld"
 # flanneld v0.28.9 logs every flag at its start, the password of etcd among them (main.go).
 _FLAGS = "CLI flags config:"
 _RESTORES = re.compile(r"^ExecStart=/bin/sh (\S+)/restore\.sh\b", re.MULTILINE)
+_KUBERNETES = re.compile(r"--?kube-subnet-mgr(?:=(?:1|t|T|true|TRUE|True))?\Z")
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "MainPID", "ExecMainStatus")
 
 
@@ -80,6 +81,7 @@ def look(run: Run, service: Service, root: str = "/") -> dict[str, Any]:
         "others": [one._asdict() for one in flanneld.find() if one.unit != service.name],
         "overlay": {"restores": restore is not None, "restore_dir": restores.group(1) if restores else ""},
         "release": os.readlink(link) if os.path.islink(link) else "",
+        "store": _store(unit, service.name, root),
         "outdated": outdated(unit, service, root),
         "problems": problems(service.name, unit, found),
         **subnets(found.values),
@@ -126,6 +128,18 @@ def evidence(run: Run, name: str, lines: int) -> dict[str, Any]:
     journal = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", f"--unit={name}"]
     _code, out, err = run(journal, None)
     return {"status": status, "journal": [line for line in (out or err).splitlines() if _FLAGS not in line]}
+
+
+def _store(unit: Unit, name: str, root: str) -> str:
+    """Where flanneld keeps its lease, by the arguments of its process, else by its unit; empty without a unit."""
+    if unit.load != "loaded":
+        return ""
+    ran = atomic_file.observe(_under(root, f"/proc/{unit.pid}/cmdline")).text if unit.pid else None
+    arguments = (ran or "").split("\0")
+    if not ran:
+        text = atomic_file.observe(_under(root, f"/etc/systemd/system/{name}")).text
+        arguments = [word.strip('"') for word in (text or "").split()]
+    return "kubernetes" if any(map(_KUBERNETES.match, arguments)) else "etcd"
 
 
 def _read_unit(run: Run, name: str, root: str) -> Unit:

@@ -158,6 +158,34 @@ class KubernetesStore(LeaseStore):
         self.problems = tuple(problems)
         return Listing(tuple(entries), self.problems, _number(found.resource_version), tuple(blocked))
 
+    def pod_cidrs(self) -> dict[str, codec.Subnets]:
+        """Return the pod CIDRs of every Node by its name, (None, None) for a Node without. Raises InputError."""
+        return {codec.name_of(node): codec.pod_cidrs(node) for node in _asked(lambda: self.client.list(NODES)).items}
+
+    def set_pod_cidr(self, name: str, subnets: codec.Subnets) -> None:
+        """Give a Node that has no pod CIDR the C(subnets); LostRaceError when somebody else changed it meanwhile.
+
+        The API server lets it be set once, and never changed (Kubernetes v1.36 pkg/apis/core/validation/validation.go,
+        ValidateNodeUpdate). Whether the subnets are free is the caller's to know.
+        """
+        node = self._get(name)
+        has = codec.pod_cidrs(node)
+        if has == subnets:
+            return
+        if has != (None, None):
+            raise ConflictError(
+                f"Node {name} was given another podCIDR meanwhile, which cannot be changed; run again, to be told what "
+                "to do"
+            )
+        texts = [str(subnet) for subnet in subnets if subnet is not None]
+        self._patch(
+            f"{NODES}/{name}",
+            {
+                "metadata": {"resourceVersion": str(_version(node))},
+                "spec": {"podCIDR": texts[0], "podCIDRs": texts},
+            },
+        )
+
     def read_node(self, node: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
         """Return (lease, blocked subnets, problem) of a Node; any of them may be None."""
         name = codec.name_of(node)

@@ -56,17 +56,17 @@ def put(
     stored = store.read_config()
     listing = store.list_leases(ttl=True)
     missing = restore_plan.lacking(source.leases, listing)
-    found = restore_plan.conflicts(missing, listing, _misfit(store, config), named=not store.allocates)
+    found = restore_plan.conflicts(missing, listing, misfit(store, config), named=not store.allocates)
     if found:
         raise ConflictError(_refusal(store, source, found))
     text = network_config.render(config) if stored is None and source.has_config else None
     planned = StoredConfig(network_config.render(config), 0, config)
-    _acquire(store, planned, missing, ttl, dry_run=True)
+    acquire(store, planned, missing, ttl, dry_run=True)
     if not check_mode:
         if text is not None:
             store.write_config(text, None, listing)
         if missing:
-            _acquire(store, store.require_config(), missing, ttl, dry_run=False)
+            acquire(store, store.require_config(), missing, ttl, dry_run=False)
             # What is answered is answered at once.
             time.sleep(ANSWER_SECONDS if store.allocates else 0)
         listing = _read_back(store, config, source)
@@ -88,10 +88,20 @@ def put(
     return {**result, "diff": {"before": {}, "after": {**written, **shown}}} if diff else result
 
 
-def _acquire(
-    store: LeaseStore, stored: StoredConfig, leases: Sequence[Lease], ttl: int | None, *, dry_run: bool
+def acquire(
+    store: LeaseStore,
+    stored: StoredConfig,
+    leases: Sequence[Lease],
+    ttl: int | None,
+    *,
+    dry_run: bool,
+    replaces: bool = False,
 ) -> None:
-    """Write the leases that do not expire, and then those that do."""
+    """Write the leases that do not expire, and then those that do, or find out with C(dry_run) whether that can be.
+
+    With C(replaces) a lease of the same host and subnets is written anew. Raises ConflictError for a lease that
+    somebody else wrote meanwhile, and for one of which the store makes another.
+    """
     for life, group in (
         (None, [lease for lease in leases if lease.ttl is None]),
         (ttl, [lease for lease in leases if lease.ttl is not None]),
@@ -103,7 +113,7 @@ def _acquire(
             Request(name, lease.public_ip, lease.public_ipv6, lease.subnet, lease.ipv6_subnet)
             for name, lease in wanted.items()
         ]
-        granted = store.acquire(stored, requests, _want(wanted), ttl=life, dry_run=dry_run)
+        granted = store.acquire(stored, requests, _want(wanted, replaces=replaces), ttl=life, dry_run=dry_run)
         for one, lease in zip(granted, wanted.values()):
             if not restore_plan.is_same(lease, replace(one.lease, name=lease.name)):
                 raise ConflictError(
@@ -112,11 +122,12 @@ def _acquire(
                 )
 
 
-def _want(wanted: dict[str, Lease]) -> Want:
+def _want(wanted: dict[str, Lease], *, replaces: bool) -> Want:
     def want(decision: Decision, existing: Lease | None) -> Lease:
         lease = wanted[decision.request.name]
         # The store may have changed since the conflicts were looked for.
-        if decision.obsolete or (existing is not None and not restore_plan.is_same(lease, existing)):
+        stands = existing is not None and not restore_plan.is_same(lease, existing)
+        if decision.obsolete or (stands and not replaces):
             raise ConflictError(
                 f"lease {problems.subnets(lease)} of {problems.owner(lease)} was written by somebody else meanwhile; "
                 "run again, to see whether both can be"
@@ -132,7 +143,8 @@ def _by_name(leases: Sequence[Lease]) -> dict[str, Lease]:
     return {lease.name if lease.name and names[lease.name] == 1 else problems.subnets(lease): lease for lease in leases}
 
 
-def _misfit(store: LeaseStore, config: NetworkConfig) -> Callable[[Lease], str]:
+def misfit(store: LeaseStore, config: NetworkConfig) -> Callable[[Lease], str]:
+    """Return what says why a lease does not fit the network of a store; empty for one that does."""
     if not store.allocates:
         return lambda lease: "; ".join(found.message for found in store.misfits([lease], config))
 

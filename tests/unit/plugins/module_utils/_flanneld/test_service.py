@@ -123,6 +123,26 @@ def test_the_overlay_is_known_by_its_unit(host: Host) -> None:
     assert host.look()["overlay"] == {"restores": True, "restore_dir": ""}
 
 
+@pytest.mark.parametrize(
+    ("flag", "store"),
+    [
+        ("--kube-subnet-mgr=true", "kubernetes"),
+        ("-kube-subnet-mgr", "kubernetes"),
+        ("--kube-subnet-mgr=false", "etcd"),
+        ("--etcd-prefix=/kube-subnet-mgr", "etcd"),
+    ],
+)
+def test_the_store_is_that_of_the_process_and_without_one_that_of_the_unit(host: Host, flag: str, store: str) -> None:
+    other = "--etcd-prefix=/a" if store == "kubernetes" else "--kube-subnet-mgr=true"
+    host.put(f"/etc/systemd/system/{NAME}", f'ExecStart=/opt/flanneld \\\n  "{other}"\n')
+    host.put("/proc/7/cmdline", f"/opt/flanneld\0{flag}\0")
+    assert host.look()["store"] == store
+    host.properties["MainPID"] = "0"
+    assert host.look()["store"] != store
+    host.properties["LoadState"] = "not-found"
+    assert host.look()["store"] == ""
+
+
 def test_a_subnet_file_that_nobody_can_read_tells_nothing() -> None:
     values = {"FLANNEL_SUBNET": "x", "FLANNEL_IPV6_SUBNET": "fd00:1::1/64", "FLANNEL_MTU": "much"}
     assert service.subnets(values) == {"subnet": None, "ipv6_subnet": "fd00:1::/64", "mtu": None}
