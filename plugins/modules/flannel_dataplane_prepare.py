@@ -140,6 +140,13 @@ complete:
   returned: success
   type: bool
   sample: true
+refreshed:
+  description:
+    - Whether a timer of the role P(podnet.cni.overlay#role) is installed on this host, which follows the leases of its
+      peers.
+  returned: success
+  type: bool
+  sample: false
 node:
   description: This host as an element of O(podnet.cni.flannel_lease#module:nodes).
   returned: success

@@ -9,9 +9,11 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
+import importlib
+import os
+import shutil
+import subprocess
 from typing import Any, Callable, Optional, Sequence, Tuple
-
-from ansible.module_utils.common.process import get_bin_path
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError, PodnetError
 
@@ -25,6 +27,8 @@ def module_runner(module: Any) -> Run:
 
     Programs are also looked for in the system directories that a login of an unprivileged user has not on PATH.
     """
+    # What runs without Ansible imports this file, too. A module always has this one: basic.py imports it.
+    get_bin_path = importlib.import_module("ansible.module_utils.common.process").get_bin_path
 
     def run(command: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
         try:
@@ -39,6 +43,28 @@ def module_runner(module: Any) -> Run:
             handle_exceptions=False,
         )
         return code, out, err
+
+    return run
+
+
+def plain_runner() -> Run:
+    """Return a Run for a program without Ansible. It looks for programs where that of a module does."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/sbin", "/usr/sbin", "/usr/local/sbin"])
+
+    def run(command: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
+        program = shutil.which(command[0], path=path)
+        if program is None:
+            raise FileNotFoundError(f"{command[0]} is not in {path}")
+        done = subprocess.run(
+            [program, *command[1:]],
+            input=text or "",
+            capture_output=True,
+            encoding="utf-8",
+            errors="surrogateescape",
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+        return done.returncode, done.stdout, done.stderr
 
     return run
 

@@ -14,11 +14,12 @@ from types import TracebackType
 
 class Relay:
     """Passes bytes between its own port and that of an etcd. C(cut) names a text: a request that holds it reaches etcd,
-    but its answer does not come back and the connection ends. C(received) counts the bytes that came from it."""
+    but its answer does not come back and the connection ends. C(received) counts the bytes that came from it. With a
+    C(listener) of another network namespace, etcd is reached from there."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, listener: socket.socket | None = None) -> None:
         self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.cut = b""

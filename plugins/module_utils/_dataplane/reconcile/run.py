@@ -8,7 +8,7 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ContextManager
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, peers
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.kernel import Kernel, check_capable
@@ -45,8 +45,12 @@ HANDING_OVER: tuple[type[parts.Part], ...] = (parts.Firewall, parts.RestoreFiles
 """flanneld has rules of its own, and makes everything anew at boot. Links, routes and keys are its own now."""
 
 
-def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
+def reconcile(
+    host: str, request: Request, run: Run, check: bool, lock: ContextManager[object] | None = None
+) -> Outcome:
     """Carry the request out on this host, or with C(check) only say what that would do.
+
+    It is done under the host's lock, or under C(lock), with which the caller says that it holds that one already.
 
     Raises InputError before anything is changed for a request that cannot be met, ConflictError when something that
     is not ours is in the way, PodnetError naming what failed, or what is not as it was made.
@@ -66,7 +70,7 @@ def reconcile(host: str, request: Request, run: Run, check: bool) -> Outcome:
         own_kind = backends.link_kind(request.config)
         outcome.tolerate(check, lambda: check_programs(run, host, own_kind, request.restore_dir))
     kinds = HANDING_OVER if request.hands_over else LEAVING if own is None else JOINING
-    with Lock(host, request.lock_timeout), Kernel(host) as kernel:
+    with lock or Lock(host, request.lock_timeout), Kernel(host) as kernel:
         # By subnet, not as they were given: files and plans then change with the network and with nothing else.
         others = sorted(checked.peers, key=_place) if checked is not None else ()
         node = parts.Node(host, request, run, check, kernel, outcome, own, others)
