@@ -109,10 +109,10 @@ def distribution(snapshot: Snapshot) -> str | None:
     if "route.openshift.io" in snapshot.groups:
         # MicroShift serves Routes, but has no cluster operators and so none of their configuration.
         return "microshift"
-    return next(filter(None, map(_mark_of, snapshot.nodes)), None)
+    return next(filter(None, map(mark_of, snapshot.nodes)), None)
 
 
-def _mark_of(node: Obj) -> str | None:
+def mark_of(node: Obj) -> str | None:
     version = kubelet_version(node)
     marks = [name for mark, name in _VERSION_MARKS.items() if mark in version]
     marks += [name for label, name in _NODE_LABELS.items() if label in objects.labels(node)]

@@ -64,6 +64,11 @@ def findings(
         for check in CLUSTER_CHECKS:
             if check.id not in skip:
                 found += check(cluster_facts, asked)
+    return gravest_first(found)
+
+
+def gravest_first(found: Iterable[Finding]) -> list[Finding]:
+    """Return the findings in the order in which they are shown: what failed comes first, then what is unknown."""
     return sorted(found, key=_gravity)
 
 

@@ -250,7 +250,8 @@ def _refuse_others(wanted: Wanted, found: CanalFound) -> None:
             if record["install_method"] == "embedded":
                 raise ConflictError(
                     f"{record.get('distribution') or 'k3s'} runs flannel inside its own process. Start its servers "
-                    "with --flannel-backend=none before you install Canal."
+                    "with --flannel-backend=none before you install Canal. The playbook podnet.cni.distribution shows "
+                    "which file decides (docs/distributions.md)."
                 )
             if wanted.purpose != "install":
                 continue
@@ -274,7 +275,7 @@ def _refuse_owned(daemonset: Mapping[str, Any]) -> None:
         raise ConflictError(
             f"DaemonSet {full_name(daemonset)} belongs to RKE2, whose Helm controller writes it again with each start "
             f"of a server. Set its values with a HelmChartConfig called {release} in kube-system, or start the servers "
-            "with another cni."
+            "with another cni. The playbook podnet.cni.distribution shows who owns which value (docs/distributions.md)."
         )
     if release:
         raise ConflictError(

@@ -112,7 +112,7 @@ REFUSED: list[tuple[CanalFound, dict[str, Any], str]] = [
     (
         CanalFound([record("flannel", install_method="embedded", distribution="k3s")]),
         {"purpose": "from_flannel"},
-        "k3s runs flannel inside its own process",
+        "k3s runs flannel inside its own process.* podnet.cni.distribution shows",
     ),
     (
         CanalFound([record("unknown", warnings=["DaemonSets are forbidden."])]),
@@ -127,12 +127,12 @@ REFUSED: list[tuple[CanalFound, dict[str, Any], str]] = [
     (
         CanalFound([record("canal")], [daemonset(annotations={"meta.helm.sh/release-name": "rke2-canal"})]),
         {},
-        "belongs to RKE2, .* HelmChartConfig called rke2-canal in kube-system",
+        "belongs to RKE2, .* HelmChartConfig called rke2-canal in kube-system.* podnet.cni.distribution shows",
     ),
     (
         CanalFound([record("canal")], [daemonset(name="rke2-canal")], config_map()),
         {},
-        "belongs to RKE2, .* HelmChartConfig called rke2-canal in kube-system",
+        "belongs to RKE2, .* HelmChartConfig called rke2-canal in kube-system.* podnet.cni.distribution shows",
     ),
     (
         CanalFound([record("canal")], [daemonset(annotations={"meta.helm.sh/release-name": "net"})]),

@@ -366,7 +366,7 @@ def test_helm_cannot_keep_another_selector() -> None:
     [
         ([record("cilium")], "cilium in namespace net carries the pods"),
         ([record("canal"), record("flannel", role="leftover")], "canal in namespace net"),
-        ([record(install_method="embedded", distribution="k3s")], "--flannel-backend=none"),
+        ([record(install_method="embedded", distribution="k3s")], "podnet.cni.distribution shows which file decides"),
         ([record("unknown", warnings=["DaemonSets may not be listed."])], "DaemonSets may not be listed."),
     ],
 )
