@@ -36,6 +36,14 @@ options:
       - Prefix of flannel's Node annotations, as flanneld's C(--kube-annotation-prefix) has it.
     type: str
     default: flannel.alpha.coreos.com
+  network_pods:
+    description:
+      - Also look at the pods of the network, at what each wrote on its Node, at its log, and at the kinds of object
+        that the network needs. Takes some more requests, and one for the log of each of up to 50 pods.
+      - Needs, besides the rights below, list for Pods and get for C(pods/log) in the namespace of the network; where a
+        policy sidecar runs, create for C(subjectaccessreviews) of C(authorization.k8s.io), too.
+    type: bool
+    default: false
 notes:
   - Needs list for Nodes, get for the namespace, list for DaemonSets, list for the webhook configurations, admission
     policies and their bindings of C(admissionregistration.k8s.io), list for EndpointSlices in the namespaces of
@@ -129,6 +137,34 @@ facts:
       elements: dict
       sample:
         - {daemonset: monitoring/node-exporter, container: node-exporter, port: 9100}
+    network_pods:
+      description:
+        - The network's pod on each Linux node. C(state) is V(ok), V(wait) or V(broken), C(reason) says why, C(log) has
+          the lines that tell most, C(log_problem) why the log is not given out.
+      returned: O(network_pods)
+      type: list
+      elements: dict
+      sample:
+        - node: worker-1
+          daemonset: kube-flannel/kube-flannel-ds
+          namespace: kube-flannel
+          pod: kube-flannel-ds-x2x7k
+          state: ok
+          cause: ''
+          reason: ''
+          log: []
+          log_problem: ''
+          log_refused: false
+    sidecar:
+      description: The account of the policy sidecar and those of its rights that are missing; empty without a sidecar.
+      returned: O(network_pods)
+      type: dict
+      sample: {account: kube-flannel/flannel, missing: []}
+    kinds:
+      description: By API group the kinds that the network needs, and those of them that are not served.
+      returned: O(network_pods)
+      type: dict
+      sample: {}
     reasons:
       description: Why an entry is left out.
       type: dict
@@ -154,6 +190,7 @@ def main() -> None:
             **auth.ARGUMENT_SPEC,
             "namespace": {"type": "str", "default": "kube-flannel"},
             "annotation_prefix": {"type": "str", "default": "flannel.alpha.coreos.com"},
+            "network_pods": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
         no_log=True,
@@ -161,7 +198,8 @@ def main() -> None:
     module.no_log_values.update(auth.secrets(module.params["kubeconfig"]))
     try:
         with KubeClient.from_options(module.params) as client:
-            facts = cluster_facts.gather(client, module.params["namespace"], module.params["annotation_prefix"])
+            asked = (module.params[name] for name in ("namespace", "annotation_prefix", "network_pods"))
+            facts = cluster_facts.gather(client, *asked)
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, facts=facts)

@@ -62,6 +62,14 @@ options:
     description: The TCP port at which flanneld answers health probes. V(0) for none.
     type: int
     default: 8081
+  peers:
+    description:
+      - Subnets of other hosts, like V(10.244.2.0/24). The kernel is asked which way it takes packets between a pod of
+        this host and one there, up to 20 of each address family.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.0.0
 notes:
   - Needs root for most of what it tells, and the program C(ip) of iproute2.
 seealso:
@@ -191,6 +199,20 @@ facts:
     mac_policy:
       description: Whether udev runs, and which of its files applies to flannel's links.
       type: dict
+    pod_routes:
+      description:
+        - The ways between a pod of this host and pods in O(peers), as the kernel takes them (C(dev)) and as the main
+          table has them (C(main)). Empty without O(peers) and before the first pod.
+      type: list
+      elements: dict
+      sample:
+        - source: 10.244.1.2
+          target: 10.244.2.2
+          iif: cni0
+          dev: flannel.1
+          main: flannel.1
+          problem: ''
+          rp_filter: '2'
     reasons:
       description: Why entries are V(null), by their name.
       type: dict
@@ -217,6 +239,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "cni_plugin_dirs": {"type": "list", "elements": "path", "default": []},
     "reference_clock": {"type": "float"},
     "health_port": {"type": "int", "default": 8081},
+    "peers": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -234,6 +257,7 @@ def main() -> None:
         conf_dir=params["cni_conf_dir"] or None,
         plugin_dirs=tuple(params["cni_plugin_dirs"]),
         health_port=params["health_port"],
+        peers=tuple(params["peers"]),
     )
     try:
         facts = {**gather(question, module_runner(module), clock), "clock_end": time.time()}

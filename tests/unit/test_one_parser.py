@@ -45,6 +45,7 @@ JSON: Mapping[str, str] = {
     "_preflight/host_network.py": "what ip and nft print",
     "_preflight/host_runtime.py": "what container runtimes print",
     "_preflight/host_system.py": "what systemd prints",
+    "_preflight/pod_routes.py": "what ip prints",
     "_stores/etcd_client.py": "answers of etcd's gateway",
 }
 

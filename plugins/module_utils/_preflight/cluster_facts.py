@@ -31,6 +31,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.errors import (
     NotFound,
     Unreachable,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import network_pods
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 WEBHOOKS = ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration")
@@ -54,6 +55,9 @@ RIGHTS: Mapping[str, str] = {
     "kube_proxy": "get configmaps kube-proxy in kube-system",
     "host_ports": "list daemonsets (apps)",
     "components": "what docs/manifests/discovery-rbac.yaml grants",
+    "network_pods": "get daemonsets (apps), list pods and get pods/log in the network's namespace",
+    "sidecar": "create subjectaccessreviews (authorization.k8s.io)",
+    "kinds": "get the list of kinds of an API group (ClusterRole system:discovery has it)",
 }
 """Name of a fact to the right it needs."""
 
@@ -61,8 +65,9 @@ RIGHTS: Mapping[str, str] = {
 class Reader:
     """One run over one cluster."""
 
-    def __init__(self, client: KubeClient, namespace: str, annotation_prefix: str) -> None:
+    def __init__(self, client: KubeClient, namespace: str, annotation_prefix: str, pods: bool = False) -> None:
         self.client = client
+        self.pods = pods
         self.namespace = namespace
         self.prefix = flannel_nodes.annotation_prefix(annotation_prefix)
         self.facts: dict[str, Any] = {"subject": "cluster"}
@@ -83,6 +88,10 @@ class Reader:
                 self._ask("events", self._events)
             self._ask("kube_proxy", self._kube_proxy)
             self._ask("host_ports", self._host_ports)
+            if self.pods and self.facts.get("components") is not None:
+                self._ask("kinds", lambda: network_pods.kinds(self.client, self.facts["components"]))
+                self._ask("sidecar", lambda: network_pods.sidecar_rights(self.client, self.facts["components"]))
+                self._ask("network_pods", lambda: network_pods.read(self.client, self.facts["components"], self.prefix))
         else:
             self.reasons.update((name, "the API server does not answer") for name in ("version", *RIGHTS))
         return {**self.facts, "reasons": self.reasons}
@@ -299,8 +308,11 @@ def ready_addresses(slices: list[dict[str, Any]]) -> set[str]:
     }
 
 
-def gather(client: KubeClient, namespace: str, annotation_prefix: str) -> dict[str, Any]:
-    """The facts about a cluster, and how many requests they took. Raises InvalidAuth and MissingLibrary."""
+def gather(client: KubeClient, namespace: str, annotation_prefix: str, pods: bool = False) -> dict[str, Any]:
+    """The facts about a cluster, and how many requests they took. Raises InvalidAuth and MissingLibrary.
+
+    With C(pods) they have those of C(network_pods), too.
+    """
     before = client.requests
-    facts = Reader(client, namespace, annotation_prefix).read()
+    facts = Reader(client, namespace, annotation_prefix, pods).read()
     return {**facts, "requests": client.requests - before}

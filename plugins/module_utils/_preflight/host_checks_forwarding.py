@@ -32,6 +32,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
 )
 
 Facts = Mapping[str, Any]
+# What Linux answers when rp_filter refuses: EXDEV, and EINVAL from 6.14 on (net/ipv4/fib_frontend.c).
+_REFUSED = ("cross-device", "Invalid argument")
 _PLANNED = {"wireguard": ("flannel-wg", "flannel-wg-v6"), "ipip": ("flannel.ipip", ""), "udp": ("flannel0", "")}
 
 
@@ -99,6 +101,59 @@ def pods_reach(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             yield ok(f"{target} answers {probe.get('received')} of {probe.get('sent')} packets", expected)
 
 
+@check("host.pod_routes", "error", "Packets between pods of two hosts take the routes of the main table")
+def pod_routes(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """A rule of policy routing may take them elsewhere; with rp_filter 1 what would return another way is dropped.
+
+    Source: https://docs.kernel.org/networking/ip-sysctl.html (rp_filter).
+    """
+    ways = facts.get("pod_routes")
+    if not isinstance(ways, (list, tuple)):
+        yield unknown(f"the ways were not read: {reason(facts, 'pod_routes')}", "", "Install iproute2.")
+        return
+    if not ways:
+        yield skipped("no pod was started here yet, or no subnet of another host is known")
+        return
+    good = True
+    for way in mappings(ways):
+        seen = f"a packet from {way.get('source')} to {way.get('target')} that arrives on {way.get('iif')}"
+        expected = f"it leaves on {way.get('main')}"
+        if way.get("problem") and not _forwards(facts, str(way.get("source"))):
+            # What is wrong then is told by host.forwarding.
+            continue
+        if way.get("rp_filter") == "1" and any(words in str(way.get("problem")) for words in _REFUSED):
+            good = False
+            yield failed(f"{seen} is dropped ({way['problem']}): rp_filter is 1", expected, _rp_filter(way))
+        elif way.get("problem") or way.get("dev") != way.get("main"):
+            good = False
+            where = f"is not forwarded ({way['problem']})" if way.get("problem") else f"leaves on {way.get('dev')}"
+            yield failed(f"{seen} {where}", expected, _policy(way))
+    if good:
+        yield ok(f"{len(ways)} ways are those of the main table")
+
+
+def _forwards(facts: Facts, address: str) -> bool:
+    name = "net.ipv6.conf.all.forwarding" if ":" in address else "net.ipv4.ip_forward"
+    return at(facts, "sysctls", name) != "0"
+
+
+def _rp_filter(way: Facts) -> str:
+    # sysctl takes a dot for the end of a name.
+    link = str(way.get("iif")).replace(".", "/")
+    return (
+        f"Let replies take another way: sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.{link}.rp_filter=2, "
+        "also in /etc/sysctl.d; or take the rule or route away that leads the way back elsewhere (ip rule)."
+    )
+
+
+def _policy(way: Facts) -> str:
+    family = 6 if ":" in str(way.get("source")) else 4
+    return (
+        f"Put a rule before the one that takes it: ip -{family} rule add to {way.get('target')} lookup main pref 100, "
+        f"with the pods' range in place of the address; ip -{family} rule shows all."
+    )
+
+
 def _with_flannels_own(facts: Facts, wanted: Facts, chains: list[Facts]) -> list[Facts]:
     """The chains as they will be when flanneld runs: in iptables mode its rules come before the policy of FORWARD."""
     there = any(chain.get("name") == "FLANNEL-FWD" for chain in chains)
@@ -141,4 +196,4 @@ def _remedy(chain: str, chains: list[Facts], ranges: list[Any], links: list[Fact
     return f"Let packets from and to {text} through in chain {chain}, before what drops them."
 
 
-FORWARDING_CHECKS = (forward_rules, pods_reach)
+FORWARDING_CHECKS = (forward_rules, pods_reach, pod_routes)

@@ -25,6 +25,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight import (
     host_network,
     host_runtime,
     host_system,
+    pod_routes,
     udp,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
@@ -48,6 +49,7 @@ class Question:
     conf_dir: str | None = None
     plugin_dirs: tuple[str, ...] = ()
     health_port: int = 8081
+    peers: tuple[str, ...] = ()
 
 
 class _Facts:
@@ -94,6 +96,7 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     routes = facts.add("routes", host_network.routes, run) or []
     facts.add("underlay", host_network.underlay, found, routes, question.interface, question.public_ips)
     own = [link["name"] for link in found if links.OUR_LINK.match(link["name"])]
+    facts.add("pod_routes", pod_routes.read, run, files, found, question.peers)
     facts.add("checksum_offload", host_network.checksum_offload, own)
     facts.add("udp_checksum_errors", udp.checksum_errors, files)
     facts.add(

@@ -58,6 +58,8 @@ def files(
         "versions.json": versions,
         "leases.json": gathered["store"],
     }
+    if gathered.get("cluster"):
+        made["cluster.json"] = gathered["cluster"]
     for name, entry in gathered["hosts"].items():
         # The name of a host may be any text, and no two hosts may share a file.
         file = quote(str(name), safe=":")

@@ -25,8 +25,9 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
     unknown,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._status import ways
+from ansible_collections.podnet.cni.plugins.module_utils._status.checks_cluster import CLUSTER_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._status.checks_flanneld import FLANNELD_CHECKS
-from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, FLANNELD, HEARD, SILENT
+from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, HEARD, OVERLAY, SILENT
 from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DRIFT as REPAIR
 
 Facts = Mapping[str, Any]
@@ -86,7 +87,7 @@ def lease(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         else:
             held = ", ".join(host["public_ips"].values()) or "unknown"
             seen = f"no lease has its name, its public IP ({held}) or the subnet in its subnet file"
-            remedy = REPAIR if host["runs"] == FLANNELD else "Run podnet.cni.overlay, which leases a subnet."
+            remedy = REPAIR if host["runs"] != OVERLAY else "Run podnet.cni.overlay, which leases a subnet."
             yield failed(seen, "one lease", remedy, host["name"])
 
 
@@ -372,6 +373,7 @@ CHECKS: tuple[Check, ...] = (
     boot,
     firewall,
     *FLANNELD_CHECKS,
+    *CLUSTER_CHECKS,
     underlay,
     dataplane,
     tunnel,

@@ -12,13 +12,14 @@ changes its meaning or goes raises it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config, udp_ports
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
-from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
+from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import report, sources
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import FAILED, UNKNOWN, Finding, rank
 from ansible_collections.podnet.cni.plugins.module_utils._status import checks, explain, hosts, ways
 
@@ -50,6 +51,7 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
         "by_name": {host["name"]: host for host in found},
         "links": links,
         "store": gathered.get("store") or {},
+        "cluster": gathered.get("cluster") or {},
         "families": ways.families(config),
         "backend": config.backend.type if config is not None else None,
         "ports": udp_ports.of(config),
@@ -67,6 +69,9 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
     }
     judged = [finding for check in checks.CHECKS for finding in check(facts, {})]
     judged += _of_preflight(gathered, judged)
+    # What is said of a Node is said of its host.
+    names = {f"Node/{host['node']}": host["name"] for host in found if host["node"]}
+    judged = [replace(each, subject=names.get(each.subject, each.subject)) for each in judged]
     judged.sort(key=lambda each: (each.status != FAILED, -rank(each.severity), each.id, each.subject))
     summary = ways.summary(links, found, ways.families(config))
     of_host: dict[str, list[Finding]] = {}
@@ -76,7 +81,7 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
     runs = {host["name"]: host["runs"] for host in found}
     for host in found:
         host["verdict"] = _of_host(host, of_host.get(host["name"], []))
-        del host["daemon"]
+        del host["daemon"], host["sidecar"], host["node"]
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -149,12 +154,16 @@ def _of_preflight(gathered: Mapping[str, Any], judged: list[Finding]) -> list[Fi
         "leases": mappings(at(gathered, "store", "leases")),
         "skip": [*MEASURED_HERE, *(gathered.get("skip") or ())],
     }
+    cluster = mapping(gathered, "cluster")
+    asked = cluster if at(cluster, "api", "answers") is True else None
+    if asked is not None:
+        wanted.update({name: value for name, value in sources.from_cluster(asked).items() if name != "leases"})
     if config_of(gathered)[0] is not None:
         wanted["network_config"] = gathered["network_config"]
     told = {(each.id, each.subject) for each in judged if each.status == FAILED}
     return [
         each
-        for each in report.findings(facts, None, wanted)
+        for each in report.findings(facts, asked, wanted)
         if not any((name, each.subject) in told for name in SUPERSEDED.get(each.id, ()))
     ]
 

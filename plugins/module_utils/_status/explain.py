@@ -10,14 +10,15 @@ Private to podnet.cni: may change in any release.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Iterable, Mapping, NamedTuple
+from typing import Any, Collection, Mapping, NamedTuple
 
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import Finding
 from ansible_collections.podnet.cni.plugins.module_utils._status import repairs
-from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DATAPLANE, FLANNELD, NODE
+from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DATAPLANE, FLANNELD, NODE, POD
 
 _ISSUES = "https://github.com/flannel-io/flannel/issues/"
 _GUIDE = "https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/troubleshooting.md"
+_KUBERNETES = "https://kubernetes.io/docs/"
 _SYSCTL = "https://docs.kernel.org/networking/ip-sysctl.html"
 
 
@@ -136,6 +137,152 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Something else wrote the lease, or flanneld lost it and did not take a new one.",
         _ISSUES + "1240",
         FLANNELD,
+    ),
+    "cluster.gathered": Explanation(
+        "None is known.",
+        "A right is missing.",
+        _KUBERNETES + "reference/access-authn-authz/rbac/",
+    ),
+    "cluster.api": Explanation(
+        "Traffic continues; nothing in the cluster is changed or healed, and flanneld learns of no node.",
+        "etcd or a part of the API server is not ready; its /readyz says which.",
+        _KUBERNETES + "reference/using-api/health-checks/",
+    ),
+    "cluster.network": Explanation(
+        "Pods get addresses of one network or of the other, and do not reach each other.",
+        "A second installation in another namespace, or what is left of an earlier one.",
+        _ISSUES + "1702",
+    ),
+    "cluster.versions": Explanation(
+        "What the matrix says of the combination.",
+        "Kubernetes or flannel was upgraded without the other.",
+        "https://github.com/flannel-io/flannel/releases",
+    ),
+    "cluster.version_skew": Explanation(
+        "What Kubernetes says of such nodes: it is not supported.",
+        "An upgrade of Kubernetes was not finished.",
+        "https://kubernetes.io/releases/version-skew-policy/",
+    ),
+    "cluster.pod_cidr": Explanation(
+        "flannel does not start on the node.",
+        "The controller manager gives out no podCIDRs, or the range is used up.",
+        _ISSUES + "728",
+    ),
+    "cluster.pod_cidr_range": Explanation(
+        "flannel ends on the node.",
+        "The controller manager's --cluster-cidr and Network differ.",
+        _ISSUES + "728",
+    ),
+    "cluster.pod_cidr_unique": Explanation(
+        "Packets for pods of one node get to the other one.",
+        "Two controllers give out podCIDRs, or one was written by hand.",
+        _ISSUES + "1240",
+    ),
+    "cluster.network_overlap": Explanation(
+        "Packets for Services or nodes are taken for packets to pods.",
+        "The ranges were not planned together.",
+        _KUBERNETES + "concepts/cluster-administration/networking/",
+    ),
+    "cluster.capacity": Explanation(
+        "A node that joins gets no podCIDR.",
+        "The range is small for the number of nodes.",
+        _KUBERNETES + "concepts/cluster-administration/networking/",
+    ),
+    "cluster.allocate_node_cidrs": Explanation(
+        "flannel does not start on new nodes.",
+        "The controller manager runs without --allocate-node-cidrs=true.",
+        _ISSUES + "728",
+    ),
+    "cluster.pod_security": Explanation(
+        "The network's pods are refused.",
+        "The namespace does not allow privileged pods.",
+        _KUBERNETES + "concepts/security/pod-security-admission/",
+    ),
+    "cluster.webhooks": Explanation(
+        "Pods of the network are not made while the webhook is away, and it may need the network itself.",
+        "It fails closed and does not leave the network's namespace out.",
+        _KUBERNETES + "reference/access-authn-authz/extensible-admission-controllers/",
+    ),
+    "cluster.admission_policies": Explanation(
+        "Pods of the network may be refused.",
+        "A policy matches them.",
+        _KUBERNETES + "reference/access-authn-authz/validating-admission-policy/",
+    ),
+    "cluster.windows": Explanation(
+        "Windows nodes do not join the overlay.",
+        "The backend's options are those of Linux alone.",
+        "https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/running.md",
+    ),
+    "cluster.kube_proxy": Explanation(
+        "Rules are evaluated in an order that nobody planned; Services or pods may not be reached.",
+        "kube-proxy changed to nftables and flannel did not.",
+        _KUBERNETES + "reference/networking/virtual-ips/",
+    ),
+    "cluster.health_port": Explanation(
+        "The network's pod crashes on every node.",
+        "Another DaemonSet of the nodes' network has the port.",
+        _GUIDE,
+    ),
+    "cluster.public_ip": Explanation(
+        "Peers send packets for one node to another one, or nowhere.",
+        "flannel chose the wrong interface, as where every host has the same private address.",
+        _ISSUES + "51",
+    ),
+    "cluster.backend_type": Explanation(
+        "Nodes with another backend are left out by their peers.",
+        "The network config changed and not every pod of flannel was restarted.",
+        _ISSUES + "1515",
+    ),
+    "cluster.vtep_mac": Explanation(
+        "Two nodes get each other's packets.",
+        "Hosts were cloned with their machine-id.",
+        _ISSUES + "1155",
+    ),
+    "cluster.network_unavailable": Explanation(
+        "The scheduler puts no pods on the node.",
+        "The network's daemon did not start there, or may not write the Node's status.",
+        _KUBERNETES + "concepts/architecture/nodes/#condition",
+    ),
+    "cluster.asked": Explanation(
+        "None of the cluster is known.",
+        "The API server is away or refuses the user, or nothing of flannel runs there.",
+        "https://kubernetes.io/docs/tasks/debug/debug-cluster/",
+    ),
+    "cluster.nodes": Explanation(
+        "Its pods are moved to other nodes after some minutes, and no new ones start.",
+        "The kubelet does not run, has no CNI configuration, or does not reach the API server.",
+        "https://kubernetes.io/docs/concepts/architecture/nodes/#condition",
+    ),
+    "cluster.pods": Explanation(
+        "The node learns of no change of the network; a new node carries no packets.",
+        "An image that is not there, a flag that the release does not know, missing rights; the pod's log says which.",
+        _GUIDE,
+    ),
+    "cluster.programmed": Explanation(
+        "Pods start there and do not reach pods of other nodes.",
+        "The daemon hangs after its start, or something else removed what it wrote on its Node.",
+        _ISSUES + "1759",
+        POD,
+    ),
+    "cluster.logs": Explanation(
+        "None for traffic; gates that read logs are blind, and kubectl logs and exec fail.",
+        "A firewall between API server and node, a certificate that nobody signed, or a proxy in between.",
+        "https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/#certificate-rotation",
+    ),
+    "cluster.kinds": Explanation(
+        "Canal's pods never become ready, and policies are not enforced.",
+        "Its objects were applied without the CustomResourceDefinitions, or before these were served.",
+        "https://docs.tigera.io/calico/latest/getting-started/kubernetes/flannel/install-for-flannel",
+    ),
+    "cluster.sidecar_rights": Explanation(
+        "The sidecar waits for ever and lets everything through.",
+        "The role of its account was not applied, or another tool removed it.",
+        "https://github.com/kubernetes-sigs/kube-network-policies",
+    ),
+    "host.policy_sidecar": Explanation(
+        "Connections that a NetworkPolicy denies get through, or new ones hang.",
+        "The kernel lacks the queue, another program has it, or something flushed the sidecar's table.",
+        "https://github.com/kubernetes-sigs/kube-network-policies",
     ),
     "way.underlay": Explanation(
         "No packet of the overlay gets there.",
@@ -284,6 +431,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "A firewall or a route that no other check can judge; the findings of the ways and of the data plane say more.",
         _ISSUES + "2055",
     ),
+    "host.pod_routes": Explanation(
+        "Packets between pods leave by another link, or are dropped without a word.",
+        "A rule of policy routing, as for several uplinks or a VPN, or rp_filter 1 set by a hardening profile.",
+        _SYSCTL,
+    ),
     "host.underlay": Explanation(
         "Peers do not reach this host.",
         "The link has no address, is down, or is not the one that peers use.",
@@ -330,7 +482,7 @@ EXPLANATIONS: Mapping[str, Explanation] = {
 }
 
 
-def explained(finding: Finding, runs: Iterable[str] = ()) -> dict[str, Any]:
+def explained(finding: Finding, runs: Collection[str] = ()) -> dict[str, Any]:
     """Return a finding with its explanation, as JSON can hold it; C(runs) is what its hosts run."""
     found = EXPLANATIONS.get(finding.id, Explanation("", "", ""))
     remedy, repair = repairs.settle(finding.id, finding.remedy, found.repair, runs)

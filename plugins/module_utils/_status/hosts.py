@@ -16,28 +16,35 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at,
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import network_of, texts
 
 HEARD, SILENT, LEFT_OUT = STATES = ("heard", "silent", "left_out")
-OVERLAY, FLANNELD = RUNS = ("overlay", "flanneld")
-"""What programs a host: this collection, or a flanneld under systemd."""
+OVERLAY, FLANNELD, POD = ("overlay", "flanneld", "pod")
+"""What programs a host: this collection, a flanneld under systemd, or one in a pod of a cluster."""
 DATAPLANE = "dataplane"
 """The part of a host that is not known where its kernel was not compared with the leases."""
 FAMILIES = (4, 6)
 SUBNET = {4: "subnet", 6: "ipv6_subnet"}
 PUBLIC_IP = {4: "public_ip", 6: "public_ipv6"}
 OUTSIDE = "it has a lease and is not in the inventory: add it there, or name it in doctor_left_out"
+NODE_OUTSIDE = "it is a Node and not in the inventory: add it there, or name it in doctor_left_out"
 _PARTS = {"subnet_file": "file", "boot": "boot", "wireguard_key": "boot", "firewall": "firewall"}
 """Parts of a drift by those of flannel_dataplane; the kernel's and the bridge's are told by its operations."""
 _ENTRY_KINDS = ("route", "neighbour", "FDB entry", "wireguard peer")
 
 
 def hosts_of(gathered: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a host for each of the inventory and for each lease that none of these holds, in a stable order.
+    """Return a host for each of the inventory and for each lease and Node that none of these holds, in a stable order.
 
-    Each has name, state, reason, lease, public_ips and subnets (by family, "4" and "6"), mtu, peers, drift, not_known,
-    addresses (of its link to the overlay and of a pod, by family).
+    In a cluster a host of the inventory that is not a Node is none of its network. Each has name, state, reason, lease,
+    public_ips and subnets (by family, "4" and "6"), mtu, peers, drift, not_known, addresses (of its link to the overlay
+    and of a pod, by family).
     """
     leases = mappings(at(gathered, "store", "leases"))
     left_out = set(texts(gathered.get("left_out")))
-    given = gathered.get("hosts") or {}
+    nodes = _nodes(gathered)
+    given = {
+        name: {**entry, "node": node_of(str(name), entry, nodes)} if nodes else entry
+        for name, entry in (gathered.get("hosts") or {}).items()
+        if not nodes or node_of(str(name), entry, nodes)
+    }
     index = _index(leases)
     owned: dict[str, Mapping[str, Any]] = {}
     taken: set[int] = set()
@@ -50,9 +57,24 @@ def hosts_of(gathered: Mapping[str, Any]) -> list[dict[str, Any]]:
     for place, lease in enumerate(leases):
         if place not in taken:
             name = str(lease.get("name") or lease.get("public_ip") or lease.get("public_ipv6") or lease.get("subnet"))
-            found.append(_host(name, {"reason": OUTSIDE, "expected": "lease"}, lease, left_out))
+            outside = {"reason": OUTSIDE, "expected": "lease", "node": name if name in nodes else ""}
+            found.append(_host(name, outside, lease, left_out))
+    known = {host["node"] for host in found}
+    for name in nodes:
+        if name not in known:
+            found.append(_host(name, {"reason": NODE_OUTSIDE, "expected": "node", "node": name}, None, left_out))
     _name_drift(found)
     return found
+
+
+def _nodes(gathered: Mapping[str, Any]) -> list[str]:
+    """The Linux Nodes of the cluster; none where no cluster was asked."""
+    return [str(each.get("name")) for each in mappings(at(gathered, "cluster", "nodes")) if each.get("os") != "windows"]
+
+
+def node_of(name: str, entry: Mapping[str, Any], nodes: Sequence[str]) -> str:
+    """Return the Node of a host of the inventory, by its name there or by that which it is to have; "" for none."""
+    return next((each for each in (str(entry.get("node_name") or ""), name) if each in nodes), "")
 
 
 def own_lease(name: str, entry: Mapping[str, Any], leases: Any) -> Mapping[str, Any] | None:
@@ -103,8 +125,10 @@ def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, 
         "state": state,
         "reason": "" if state == HEARD else str(entry.get("reason") or "it gave no facts"),
         "expected_by": str(entry.get("expected") or "inventory"),
-        "runs": FLANNELD if "daemon" in entry else OVERLAY,
-        "daemon": dict(mapping(entry, "daemon")),
+        "runs": POD if entry.get("node") else FLANNELD if "daemon" in entry else OVERLAY,
+        "node": str(entry.get("node") or ""),
+        "daemon": mapping(entry, "daemon"),
+        "sidecar": mapping(entry, "sidecar"),
         "has_lease": bool(lease),
         "public_ips": public_ips,
         "subnets": {str(family): str(lease[SUBNET[family]]) for family in FAMILIES if lease.get(SUBNET[family])},
@@ -143,6 +167,9 @@ def _compared(entry: Mapping[str, Any], state: str) -> tuple[bool, list[dict[str
     drift = []
     for operation in mappings(plane.get("operations")):
         known.add(str(operation.get("text")))
+        # A container that is not privileged cannot set it, and flanneld ignores the error.
+        if operation.get("attribute") == "accept_ra" and entry.get("node"):
+            continue
         drift.append(
             {
                 "part": "peer" if operation.get("kind") in _ENTRY_KINDS else "link",

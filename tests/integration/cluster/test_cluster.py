@@ -156,6 +156,31 @@ def test_preflight_finds_nothing_wrong_with_a_cluster_that_works(cluster: Cluste
     assert not {"host.cgroup", "host.runtime_version"} & {each["id"] for each in found if each["status"] == "skipped"}
 
 
+def test_doctor_has_the_pods_of_nodes_that_lost_something_made_anew_and_finds_nothing_then(cluster: Cluster) -> None:
+    kept = cluster.folder / "status.json"
+    before = uids(cluster)
+    cluster.inside("node1", "ip", "route", "del", nodes(cluster)["node2"]["spec"]["podCIDR"])
+    cluster.kubectl("annotate", "node", "node3", f"{PREFIX}backend-type-")
+    run = cluster.playbook(
+        "doctor",
+        doctor_cluster=True,
+        doctor_kubeconfig=str(cluster.kubeconfig),
+        doctor_pods="never",
+        doctor_repair=True,
+        doctor_files={"json": str(kept)},
+        # Of the machine that the nodes are on.
+        doctor_checks_skip=["host.cgroup", "host.runtime_version"],
+    ).ok()
+    assert "dataplane.peers_missing on node1" in run.flat, run.text
+    assert "cluster.programmed on node3" in run.flat, run.text
+    made = json.loads(kept.read_text())
+    found = {(each["id"], each["subject"]): each["seen"] for each in made["findings"] if each["status"] == "failed"}
+    assert (found, made["verdict"]["state"]) == ({}, "well"), (found, made["verdict"])
+    assert {host["runs"] for host in made["hosts"]} == {"pod"}
+    after = uids(cluster)
+    assert {name for name in after if after[name] != before[name]} == {"node1", "node3"}
+
+
 def test_upgrade_with_all_gates_costs_a_ping_no_more_than_the_restart_of_its_pods(cluster: Cluster) -> None:
     there = _workload.pods(cluster)
     target = _workload.address(there["node3"])

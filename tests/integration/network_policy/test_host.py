@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import queue_trial
+from ansible_collections.podnet.cni.plugins.module_utils._status import document
 from ansible_collections.podnet.cni.tests.integration._warm import run_module
 
 TABLE = """
@@ -130,6 +131,12 @@ def test_a_queue_obeys_its_listener(host: Host) -> None:
     assert silent.works == {"v": False}, "without a rule nothing is queued"
 
 
+def doctor_says(answer: dict[str, Any]) -> list[str]:
+    """What the doctor says of a sidecar on a node of which the module said that."""
+    made = document.build({"hosts": {"node1": {"facts": {"kernel": "6"}, "sidecar": answer}}})
+    return [each["seen"] for each in made["findings"] if each["id"] == "host.policy_sidecar"]
+
+
 def test_the_sidecars_own_queue_and_port_are_no_strangers(host: Host, tmp_path: Path) -> None:
     """A process called netpol that holds both, without a table, as on a kernel that refuses its rules."""
     script = LISTEN.replace(
@@ -143,6 +150,11 @@ def test_the_sidecars_own_queue_and_port_are_no_strangers(host: Host, tmp_path: 
         assert found["rules_missing"] == "error"
         answer = host.module("network_policy_host_info")
         assert answer["can_enforce"] == "no" and answer["running"] is False
+        assert any("it enforces nothing" in text for text in doctor_says(answer))
+        host.nft(TABLE)
+        running = host.module("network_policy_host_info")
+        assert running["running"] is True
+        assert not any("it enforces nothing" in text for text in doctor_says(running))
 
 
 def test_switched_off_bridge_is_an_error(host: Host) -> None:

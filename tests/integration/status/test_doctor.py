@@ -150,11 +150,14 @@ def hosts_that_fail(overlay: Overlay) -> None:
         program.chmod(0o755)
         return {"ansible_python_interpreter": str(program), "ansible_pipelining": False}
 
+    # Another clock for what the module tells: the kernel has one for all hosts of the lab.
+    (overlay.path / "sitecustomize.py").write_text("import time\nnow = time.time\ntime.time = lambda: now() + 3600\n")
+    late = f'PYTHONPATH={overlay.path} exec {sys.executable} "$@"'
     fail, hang = "echo no such luck >&2; exit 3", "exec sleep 300"
     odd = {
         "node1": python("node1", flannel_dataplane_info=fail, cni_pod=fail, pod_network_probe=fail, command=hang),
         "node2": python("node2", preflight_host_info=hang),
-        "node3": python("node3", flannel_dataplane=fail),
+        "node3": python("node3", preflight_host_info=late, flannel_dataplane=fail),
     }
     hosts = overlay.path / "odd.yml"
     hosts.write_text(json.dumps({"all": {"children": {"overlay": {"hosts": odd}}}}))
@@ -173,6 +176,7 @@ def hosts_that_fail(overlay: Overlay) -> None:
     assert set(unknown["node3"]) == {"dataplane"}
     assert (found["node1"]["compared"], found["node3"]["compared"]) == (True, False)
     assert made["verdict"]["state"] != "well"
+    assert ("host.clock", "node3") in failed(made)
     with tarfile.open(bundle) as tar:
         logs = {
             Path(member.name).stem: tar.extractfile(member).read().decode() for member in tar if "/logs/" in member.name

@@ -66,6 +66,17 @@ def healthy(name="node1", last=11):
             "public_ip": f"198.18.0.{last}",
             "public_ipv6": None,
         },
+        "pod_routes": [
+            {
+                "source": f"10.244.{last}.2",
+                "target": "10.244.12.2",
+                "iif": "cni0",
+                "dev": "flannel.1",
+                "main": "flannel.1",
+                "problem": "",
+                "rp_filter": "1",
+            }
+        ],
         "checksum_offload": {"flannel.1": True},
         "udp_checksum_errors": 3,
         "udp_checksum_errors_later": 3,
@@ -261,6 +272,9 @@ FAULTS = [
     ("host.overlay_link", "links/1/kind", "bridge", "flannel.1 is a link of kind bridge, not vxlan", {}),
     ("host.forward_rules", "forward_rules", [REJECTS], "chain inet firewalld filter_FORWARD drops packets", {}),
     ("host.pods_reach", "pod_probes/0/reachable", False, "the pod of node2 (10.244.12.2) does not answer", {}),
+    ("host.pod_routes", "pod_routes/0/dev", "wg0", "to 10.244.12.2 that arrives on cni0 leaves on wg0", {}),
+    ("host.pod_routes", "pod_routes/0/problem", "Invalid cross-device link", "device link): rp_filter is 1", {}),
+    ("host.pod_routes", "pod_routes/0/problem", "No route to host", "is not forwarded (No route to host)", {}),
     ("host.path_mtu", "path_probes/0/largest_packet", 1400, "1400 octets to node2", {}),
     ("host.link_mtu", "links/1/mtu", 1400, "flannel.1 has MTU 1400", {}),
     ("host.link_mtu", "subnet_file/values/FLANNEL_MTU", "1500", "says 1500", {}),
@@ -353,6 +367,8 @@ def test_what_was_not_gathered_is_named():
         ("host.firewall", {"modules": {}}, {}, "unknown"),
         ("host.checksum_offload", {"links": []}, {}, "skipped"),
         ("host.checksum_offload", {"udp_checksum_errors_later": None}, {}, "skipped"),
+        ("host.pod_routes", {"pod_routes": None}, {}, "unknown"),
+        ("host.pod_routes", {"pod_routes": []}, {}, "skipped"),
         ("host.forward_rules", {"forward_rules": None}, {}, "unknown"),
         ("host.forward_rules", {"forward_rules": [DROPS]}, {}, "ok"),
         ("host.forward_rules", {"forward_rules": [DROPS], "kubelet": {}}, {}, "failed"),
@@ -362,6 +378,12 @@ def test_what_was_not_gathered_is_named():
 def test_what_is_no_fault(name, facts, changes, status):
     found = BY_ID[name]({**healthy(), **facts}, wanted_for(**changes))
     assert {one.status for one in found} == {status}, found
+
+
+def test_a_host_that_does_not_forward_is_told_of_once():
+    facts = put(put(healthy(), "pod_routes/0/problem", "No route to host"), "sysctls/net.ipv4.ip_forward", "0")
+    assert failed("host.pod_routes", facts) == []
+    assert failed("host.forwarding", facts)
 
 
 def test_what_another_cni_left_has_one_remedy():

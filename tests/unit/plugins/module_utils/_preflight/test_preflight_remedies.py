@@ -57,6 +57,17 @@ def newer_runtime(facts, wanted, version):
     facts["runtime"]["version"] = f"{version}.0"
 
 
+def main_table_first(facts, wanted, target):
+    for way in facts["pod_routes"]:
+        if way["target"] == target:
+            way.update(dev=way["main"], problem="")
+
+
+def loose_filter(facts, wanted, _link):
+    for way in facts["pod_routes"]:
+        way.update(rp_filter="2", problem="")
+
+
 def right_clock(facts, wanted):
     facts["clock"] = facts["reference_clock"]
 
@@ -332,6 +343,8 @@ DOING = [
     (r"Stop (\S+), or choose another port", [stop_process, other_port]),
     (r"Remove (\S+) if it is left over; else choose another port", [remove_link, other_port]),
     (r"Open UDP \d+ between the hosts", [open_port]),
+    (r"ip -4 rule add to (\S+) lookup main", [main_table_first]),
+    (r"net\.ipv4\.conf\.(\S+)\.rp_filter=2", [loose_filter]),
     (r"Correct what host.forward_rules and host.udp_open of both hosts say", [let_pods_through]),
     (r"(?:If that flannel is gone, remove|Remove it) \S* ?\(ip link del (\S+)\)", [remove_link]),
     (r"See why flanneld is not ready .* Where flannel was removed, remove the file too", [restart_flannel]),

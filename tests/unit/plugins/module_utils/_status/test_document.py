@@ -311,7 +311,7 @@ def test_what_the_comparison_found_is_not_told_twice() -> None:
 
 
 def test_every_check_is_explained() -> None:
-    names = {check.id for check in (*checks.CHECKS, *report.HOST_CHECKS)} - set(document.MEASURED_HERE)
+    names = {check.id for check in (*checks.CHECKS, *report.CHECKS)} - set(document.MEASURED_HERE)
     assert names == set(explain.EXPLANATIONS), "module_utils/_status/explain.py says of each check what it means"
     for name, each in explain.EXPLANATIONS.items():
         assert each.effect.endswith(".") and each.cause.endswith("."), name

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the doctor finds in a cluster by the objects of a real API server: each fault by name, and none without one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar.objects import CONTAINER, RULES
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import network_pods
+from ansible_collections.podnet.cni.plugins.module_utils._status import document
+from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration.etcd._lab import run_module
+from ansible_collections.podnet.cni.tests.integration.kube.test_apply import item
+from ansible_collections.podnet.cni.tests.integration.kube.test_preflight_cluster import (
+    MERGE,
+    NET_CONF,
+    PREFIX,
+    Cluster,
+)
+
+pytestmark = pytest.mark.kube
+
+PODS = "/api/v1/namespaces/kube-flannel/pods"
+STARTED = "2026-01-01T10:00:00Z"
+WRITTEN = "2026-01-01T10:00:05Z"
+
+
+class WithPods(Cluster):
+    """The same, with a pod of flannel that is ready on each node; nobody listens where the kubelets are to be."""
+
+    def __init__(self, server: _kube.KubeServer) -> None:
+        super().__init__(server)
+        self.owner = server.api("GET", "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds")
+        for number in (1, 2, 3):
+            self.kubelet(number)
+            self.pod(number)
+            self.written(number, WRITTEN)
+
+    def kubelet(self, number: int) -> None:
+        addresses = [
+            {"type": "InternalIP", "address": f"198.18.0.{number}"},
+            {"type": "Hostname", "address": "127.0.0.1"},
+        ]
+        status = {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}
+        self.server.api("PATCH", f"/api/v1/nodes/n{number}/status", {"status": status}, MERGE)
+
+    def pod(self, number: int) -> None:
+        container = self.owner["spec"]["template"]["spec"]["containers"][0]
+        spec = {"nodeName": f"n{number}", "hostNetwork": True, "containers": [container]}
+        body = item("Pod", f"flannel-n{number}", "kube-flannel", spec=spec)
+        metadata = self.owner["metadata"]
+        owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": metadata["name"], "uid": metadata["uid"]}
+        body["metadata"].update(labels={"app": "flannel"}, ownerReferences=[{**owner, "controller": True}])
+        body["spec"]["containers"] = [{key: value for key, value in container.items() if key != "volumeMounts"}]
+        self.server.api("POST", PODS, body)
+        running = {
+            "name": "kube-flannel",
+            "ready": True,
+            "restartCount": 0,
+            "image": container["image"],
+            "imageID": "",
+            "state": {"running": {"startedAt": STARTED}},
+        }
+        status = {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [running],
+        }
+        self.server.api("PATCH", f"{PODS}/flannel-n{number}/status", {"status": status}, MERGE)
+
+    def written(self, number: int, time: str) -> None:
+        """The condition of a Node as its daemon wrote it at that time."""
+        network = {"type": "NetworkUnavailable", "status": "False", "reason": "FlannelIsUp", "lastHeartbeatTime": time}
+        conditions = [{"type": "Ready", "status": "True"}, network]
+        self.server.api("PATCH", f"/api/v1/nodes/n{number}/status", {"status": {"conditions": conditions}}, MERGE)
+
+    def found(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What the doctor says failed of the cluster, by check and subject."""
+        asked = {"kubeconfig": str(self.server.admin), "network_pods": True}
+        facts = run_module("preflight_cluster_info", asked)["facts"]
+        assert facts["reasons"] == {}
+        made = document.build({"cluster": facts, "network_config": NET_CONF, "hosts": {}})
+        return {
+            (each["id"], each["subject"]): each
+            for each in made["findings"]
+            if each["status"] == "failed" and each["id"].startswith("cluster.")
+        }
+
+
+@pytest.fixture(scope="module", name="cluster")
+def fixture_cluster() -> Iterator[WithPods]:
+    _kube.require()
+    with _kube.running() as server:
+        yield WithPods(server)
+
+
+def kubelets(found: dict[tuple[str, str], Any]) -> set[tuple[str, str]]:
+    """What is found besides the kubelets that cannot be reached."""
+    return {key for key in found if key[0] != "cluster.logs"}
+
+
+def test_kubelets_that_the_api_server_cannot_reach_and_nothing_else(cluster: WithPods) -> None:
+    found = cluster.found()
+    assert kubelets(found) == set(), found
+    assert {subject for name, subject in found if name == "cluster.logs"} == {"n1", "n2", "n3"}
+    finding = found["cluster.logs", "n1"]
+    assert "127.0.0.1:1" in finding["seen"]
+    assert "leave the gate out by name: flannel_rollout_gates=[node]" in finding["remedy"]
+
+
+def test_a_pod_that_is_ready_and_has_not_programmed_its_node(cluster: WithPods) -> None:
+    cluster.written(2, "2026-01-01T09:00:00Z")
+    found = cluster.found()
+    assert kubelets(found) == {("cluster.programmed", "n2")}
+    assert "from an earlier start" in found["cluster.programmed", "n2"]["seen"]
+    assert found["cluster.programmed", "n2"]["repair"] == "pod"
+    cluster.written(2, WRITTEN)
+    cluster.server.api(
+        "PATCH", "/api/v1/nodes/n3", {"metadata": {"annotations": {f"{PREFIX}/backend-type": None}}}, MERGE
+    )
+    assert ("cluster.programmed", "n3") in cluster.found()
+    cluster.server.api(
+        "PATCH", "/api/v1/nodes/n3", {"metadata": {"annotations": {f"{PREFIX}/backend-type": "vxlan"}}}, MERGE
+    )
+    assert kubelets(cluster.found()) == set()
+
+
+def test_a_second_daemonset_in_another_namespace(cluster: WithPods) -> None:
+    cluster.daemonset("kube-flannel-ds", "kube-system")
+    found = cluster.found()
+    path = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-flannel-ds"
+    cluster.server.api("DELETE", path)
+    assert kubelets(found) == {("cluster.network", "cluster")}, found
+    assert "duplicate_install" in found["cluster.network", "cluster"]["seen"]
+    assert kubelets(cluster.found()) == set()
+
+
+def test_a_sidecar_without_its_rights(cluster: WithPods) -> None:
+    path = "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds"
+    containers = cluster.owner["spec"]["template"]["spec"]["containers"]
+
+    def put(*more: dict[str, Any]) -> None:
+        template = {"spec": {"containers": [*containers, *more], "serviceAccountName": "flannel"}}
+        cluster.server.api("PATCH", path, {"spec": {"template": template}}, MERGE)
+        status = {"observedGeneration": cluster.server.api("GET", path)["metadata"]["generation"]}
+        cluster.server.api("PATCH", f"{path}/status", {"status": status}, MERGE)
+
+    put({"name": CONTAINER, "image": "registry.k8s.io/networking/kube-network-policies:v1.1.0"})
+    found = cluster.found()
+    assert kubelets(found) == {("cluster.sidecar_rights", "cluster")}, found
+    assert "kube-flannel/flannel may not list pods, watch pods" in found["cluster.sidecar_rights", "cluster"]["seen"]
+    cluster.server.apply(
+        _kube.cluster_role("sidecar", RULES), _kube.cluster_role_binding("sidecar", "flannel", "kube-flannel")
+    )
+    deadline = time.monotonic() + 30
+    while kubelets(cluster.found()) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert kubelets(cluster.found()) == set()
+    put()
+
+
+def test_canal_without_its_kinds(cluster: WithPods) -> None:
+    path = "/apis/apps/v1/namespaces/kube-flannel/daemonsets/kube-flannel-ds"
+    felix = {"name": "calico-node", "image": "quay.io/calico/node:v3.32.0"}
+    containers = cluster.owner["spec"]["template"]["spec"]["containers"]
+    patch = {"spec": {"template": {"spec": {"containers": [*containers, felix]}}}}
+    cluster.server.api("PATCH", path, patch, MERGE)
+    status = {"observedGeneration": cluster.server.api("GET", path)["metadata"]["generation"]}
+    cluster.server.api("PATCH", f"{path}/status", {"status": status}, MERGE)
+    group, needed = network_pods.KINDS["canal"]
+    found = cluster.found()
+    assert all(name in found["cluster.kinds", "cluster"]["seen"] for name in needed)
+    assert "podnet.cni.canal" in found["cluster.kinds", "cluster"]["remedy"]
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    for plural in needed:
+        names = {"plural": plural, "kind": f"K{plural}", "listKind": f"K{plural}List", "singular": f"k{plural}"}
+        definition = item("CustomResourceDefinition", f"{plural}.{group}", "", "apiextensions.k8s.io/v1")
+        definition["spec"] = {"group": group, "scope": "Cluster", "names": names, "versions": [version]}
+        cluster.server.api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    deadline = time.monotonic() + 30
+    while ("cluster.kinds", "cluster") in cluster.found() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert ("cluster.kinds", "cluster") not in cluster.found()
