@@ -139,3 +139,5 @@ def test_what_a_bundle_holds() -> None:
         "logs/..%2Fodd%20host.txt": "nothing was read",
     }
     assert bundle.contents(found, show_addresses=True)
+    of_cluster = bundle.files({}, {**gathered, "cluster": {"version": "v1.36.2"}}, "well", {})
+    assert set(of_cluster) - set(found) == {"cluster.json"}
