@@ -44,19 +44,26 @@ AUDIT_POLICY = {
 class KubeServer:
     """One test cluster. C(url) is the server's address, C(admin) the administrator's kubeconfig file."""
 
-    def __init__(self, binaries: _kube_binaries.Binaries, *, service_cidrs: str = SERVICE_CIDRS) -> None:
+    def __init__(
+        self,
+        binaries: _kube_binaries.Binaries,
+        *,
+        service_cidrs: str = SERVICE_CIDRS,
+        address: str = "127.0.0.1",
+    ) -> None:
         self._binaries = binaries
         self.directory = Path(tempfile.mkdtemp(prefix="podnet-kube-"))
         self.authority = Authority(self.directory)
         self.audit_log = self.directory / "audit.log"
         self._service_cidrs = service_cidrs
         self._etcd_port, self._peer_port, self.port = _free_ports(3)
-        self.url = f"https://127.0.0.1:{self.port}"
+        self.address = address
+        self.url = f"https://{address}:{self.port}"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.admin = self.certificate_kubeconfig("admin", groups=("system:masters",))
         self._tls = ssl.create_default_context(cafile=str(self.authority.certificate))
         self._tls.load_cert_chain(self.directory / "admin.crt", self.directory / "admin.key")
-        self._server_pair = self.authority.server("kube-apiserver")
+        self._server_pair = self.authority.server("kube-apiserver", address=address)
         self._token_keys = self.authority.signing_key()
         (self.directory / "audit.yaml").write_text(json.dumps(AUDIT_POLICY))
 
@@ -74,8 +81,8 @@ class KubeServer:
             str(self._binaries.apiserver),
             f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
             f"--secure-port={self.port}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            f"--bind-address={self.address}",
+            f"--advertise-address={self.address}",
             "--endpoint-reconciler-type=none",
             f"--cert-dir={self.directory}",
             f"--tls-cert-file={certificate}",
@@ -136,13 +143,13 @@ class KubeServer:
 
     def api(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
         """A request as administrator, with nothing of ours in between. Raises RuntimeError for 400 and above."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._tls)
+        connection = http.client.HTTPSConnection(self.address, self.port, timeout=30, context=self._tls)
         with contextlib.closing(connection):
             return _exchange(connection, method, path, body, content_type)
 
     def create(self, path: str, items: Iterable[dict[str, Any]]) -> None:
         """POST many objects on one connection: a handshake for each would take longer than the objects."""
-        connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self._tls)
+        connection = http.client.HTTPSConnection(self.address, self.port, timeout=30, context=self._tls)
         with contextlib.closing(connection):
             for item in items:
                 _exchange(connection, "POST", path, item)

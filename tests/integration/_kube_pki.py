@@ -29,10 +29,10 @@ class Authority:
         self.certificate = directory / "ca.crt"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def server(self, name: str, lifetime: datetime.timedelta = DAY) -> tuple[Path, Path]:
-        """Certificate and key of a server on the loopback address; a negative lifetime makes an expired one."""
+    def server(self, name: str, lifetime: datetime.timedelta = DAY, *, address: str = "127.0.0.1") -> tuple[Path, Path]:
+        """Certificate and key of a server on C(address); a negative lifetime makes an expired one."""
         alternatives = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
         )
         return self._issue(name, (), ExtendedKeyUsageOID.SERVER_AUTH, lifetime, alternatives)
 
