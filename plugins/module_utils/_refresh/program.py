@@ -34,7 +34,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import plain_runner
 from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, options
-from ansible_collections.podnet.cni.plugins.module_utils._stores.base import AccessError, Listing
+from ansible_collections.podnet.cni.plugins.module_utils._stores.base import AccessError, Listing, StoreError
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import EtcdClient
 
@@ -54,7 +54,7 @@ DATAPLANE_OPTIONS = (
 ETCD_OPTIONS = tuple(name for name in options.ETCD_ARGUMENT_SPEC if name != "etcd_password")
 SETTINGS = ("lease", "network_config", "etcd_password_file", *ETCD_OPTIONS, *DATAPLANE_OPTIONS)
 HIDDEN = "********"
-UNKNOWN = "nothing was changed"
+UNTOUCHED = "nothing was changed"
 # What systemd takes for the level of a line (https://www.freedesktop.org/software/systemd/man/latest/sd-daemon.html).
 _ERROR, _WARNING, _NOTICE, _INFO = 3, 4, 5, 6
 
@@ -88,8 +88,12 @@ def main(arguments: Sequence[str]) -> int:
     log = Log(sys.stdout, "JOURNAL_STREAM" in os.environ)
     try:
         outcome = refresh(read_settings(given.settings), given.check, log)
-    except AccessError as error:
-        log(_ERROR, f"{error}. This program only reads: read in place of readwrite is enough; {UNKNOWN}")
+    except StoreError as error:
+        # The store is only read, and before anything else is done.
+        hint = (
+            "This program only reads: read in place of readwrite is enough; " if isinstance(error, AccessError) else ""
+        )
+        log(_ERROR, f"{error}. {hint}{UNTOUCHED}")
         return 1
     except PodnetError as error:
         log(_ERROR, str(error))
@@ -124,7 +128,10 @@ def refresh(settings: Mapping[str, Any], check: bool, log: Log) -> Outcome:
     log.secrets += [settings["etcd_password"]] if settings["etcd_password"] else []
     store = EtcdStore(EtcdClient(options.from_params(settings)))
     # Before the lock: a store that is away keeps nobody else waiting.
-    config = store.require_config().usable()
+    try:
+        config = store.require_config().usable()
+    except ConflictError as error:
+        raise ConflictError(f"{error}: {UNTOUCHED}") from error
     log.secrets += network_config.secret_texts(config.given)
     refuse_config(config, settings["network_config"])
     with Lock(host, settings["lock_timeout"]):
@@ -149,7 +156,7 @@ def refuse_config(stored: NetworkConfig, known: Mapping[str, Any]) -> None:
     found = configs.differences(stored, network_config.parse(known))
     if found:
         raise ConflictError(
-            f"the network config has changed since podnet.cni.overlay ran here ({'; '.join(found)}): {UNKNOWN}; "
+            f"the network config has changed since podnet.cni.overlay ran here ({'; '.join(found)}): {UNTOUCHED}; "
             "run it again"
         )
 
@@ -157,23 +164,23 @@ def refuse_config(stored: NetworkConfig, known: Mapping[str, Any]) -> None:
 def refuse_leases(listing: Listing, own: Mapping[str, Any], where: str) -> None:
     """Raise ConflictError for leases that do not tell for sure who the peers of the node with the lease C(own) are."""
     if not listing.entries:
-        raise ConflictError(f"{where} holds no lease: {UNKNOWN}; restore the leases, or run podnet.cni.overlay again")
+        raise ConflictError(f"{where} holds no lease: {UNTOUCHED}; restore the leases, or run podnet.cni.overlay again")
     if listing.blocked:
         raise ConflictError(
             f"the lease {', '.join(entry.key for entry in listing.blocked)} cannot be read, and whose it is may be a "
-            f"peer: {UNKNOWN}; correct or delete it"
+            f"peer: {UNTOUCHED}; correct or delete it"
         )
     subnets, public_ips = ("subnet", "ipv6_subnet"), ("public_ip", "public_ipv6")
     mine = next((one for one in listing.leases if _same(one, own, subnets)), None)
     what = own["subnet"] or own["ipv6_subnet"]
     if mine is None:
         raise ConflictError(
-            f"{where} has no lease for {what}, which is this node's subnet: {UNKNOWN}; run podnet.cni.overlay again"
+            f"{where} has no lease for {what}, which is this node's subnet: {UNTOUCHED}; run podnet.cni.overlay again"
         )
     if not _same(mine, own, public_ips):
         raise ConflictError(
-            f"the lease of {what}, this node's subnet, is that of {mine.public_ip or mine.public_ipv6} now: {UNKNOWN}; "
-            "run podnet.cni.overlay again"
+            f"the lease of {what}, this node's subnet, is that of {mine.public_ip or mine.public_ipv6} now: "
+            f"{UNTOUCHED}; run podnet.cni.overlay again"
         )
 
 
