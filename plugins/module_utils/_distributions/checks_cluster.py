@@ -11,12 +11,19 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping
 
-from ansible_collections.podnet.cni.plugins.module_utils._distributions import helm, k3s, kubeadm, rke2, sources
-from ansible_collections.podnet.cni.plugins.module_utils._distributions.checks_host import normal
+from ansible_collections.podnet.cni.plugins.module_utils._distributions import (
+    command_line,
+    helm,
+    k3s,
+    kubeadm,
+    rke2,
+    sources,
+)
+from ansible_collections.podnet.cni.plugins.module_utils._distributions.checks_host import inside, normal
 from ansible_collections.podnet.cni.plugins.module_utils._distributions.evidence import Evidence
 from ansible_collections.podnet.cni.plugins.module_utils._distributions.yaml_text import as_text
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json, overhead
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import go_json, overhead
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Check,
@@ -34,6 +41,9 @@ VXLAN_VNI, VXLAN_PORT = 4096, 4789
 
 VETH_MTU = 1450
 """Default of calico.vethuMTU (chart rke2-canal)."""
+
+ETHERNET_MTU = 1500
+"""What interfaces have that nobody has set."""
 
 GRANT = "Grant the right (docs/manifests/distribution-rbac.yaml), and run this again."
 
@@ -121,6 +131,8 @@ def flannel_conf_differs(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     for item in _evidence(wanted).of_product("k3s"):
         path = item.value("flannel-conf")
         text = item.host.text(path) if path else None
+        if command_line.is_on(item.flags.get("disable-agent")):
+            continue
         if not path:
             contents[item.host.name] = "no file"
         elif text is not None:
@@ -177,11 +189,14 @@ def chart_values(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         where = helm.title(config, "HelmChartConfig")
         problems = helm.of_object(fields.mapping(config, "spec"), f"{where} valuesContent").problems
         for problem in problems:
-            yield failed(
-                f"{problem.place}: {problem.text}",
-                "a mapping of values",
-                f"{problem.remedy} Owner: {_owner(config, evidence)} ({sources.RKE2_HELM}).",
-            )
+            # Helm takes the last of two, and follows merge keys.
+            if problem.kind != "merge_key":
+                yield failed(
+                    f"{problem.place}: {problem.text}",
+                    "a mapping of values",
+                    f"{problem.remedy} Owner: {_owner(config, evidence)} ({sources.RKE2_HELM}).",
+                    severity="" if problem.kind == "unreadable" else "warning",
+                )
         if not problems:
             yield ok("its values can be read", subject=where)
 
@@ -202,6 +217,14 @@ def values_no_effect(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     for name in rke2.CHARTS:
         for config in evidence.configs(name):
             where = helm.title(config, "HelmChartConfig")
+            if not fields.mapping(config, "spec"):
+                yield failed(
+                    "it has no spec, and so no value",
+                    "spec.valuesContent",
+                    f"Write spec at the top of the object in {_owner(config, evidence)}, beside metadata "
+                    f"({sources.RKE2_HELM}).",
+                    subject=where,
+                )
             given = dict(helm.flat(helm.of_object(fields.mapping(config, "spec"), where).values))
             change = f"in {_owner(config, evidence)}"
             for key in sorted(given):
@@ -243,24 +266,24 @@ def mtu_pair(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         return
     values = evidence.values(rke2.CANAL)
     backend = fields.text(values, "flannel", "backend") or "vxlan"
-    outer, inner = fields.at(values, "flannel", "mtu"), fields.at(values, "calico", "vethuMTU")
-    if outer is None and inner is None:
-        return
+    outer, inner = _number(fields.at(values, "flannel", "mtu"), 0), _number(fields.at(values, "calico", "vethuMTU"), 0)
     where = helm.title(configs[0], "HelmChartConfig")
-    pods = _number(inner, VETH_MTU)
-    room = None if outer is None else _number(outer, 0) - overhead.RESERVED.get(backend, 0)
-    if room is None:
-        under = pods + overhead.RESERVED.get(backend, 0)
+    pods = inner or VETH_MTU
+    room = outer - overhead.RESERVED.get(backend, 0)
+    under = pods + overhead.RESERVED.get(backend, 0)
+    if not outer and (under == ETHERNET_MTU or (not inner and under < ETHERNET_MTU)):
+        return
+    if not outer:
         yield failed(
-            f"calico.vethuMTU is {inner}, and flannel.mtu is not set, so flannel follows the interface of each node",
+            f"calico.vethuMTU is {pods}, and flannel.mtu is not set, so flannel follows the interface of each node",
             f"interfaces with MTU {under}",
             f"Where an interface has another MTU than {under}, set flannel.mtu, too, in "
             f"{_owner(configs[0], evidence)}, restart the DaemonSet rke2-canal, then the pods ({sources.RKE2_CANAL}).",
             subject=where,
             severity="info",
         )
-    elif room != pods:
-        given = f"calico.vethuMTU is {inner}" if inner is not None else f"calico.vethuMTU is not set, so {VETH_MTU}"
+    elif pods > room or (pods < room and not inner):
+        given = f"calico.vethuMTU is {inner}" if inner else f"calico.vethuMTU is not set, so {VETH_MTU}"
         yield failed(
             f"flannel.mtu is {outer}, and {given}",
             f"calico.vethuMTU {room}",
@@ -289,7 +312,7 @@ def windows(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     for item in evidence.of_product("k3s"):
         path = item.value("flannel-conf")
         try:
-            config = go_json.load_object(item.host.text(path) or "{}", path) if path else {}
+            config = go_json.load_object(item.host.text(path) or "", path) if path else {}
         except InputError:
             continue
         vni, port = fields.number(config, "Backend", "VNI") or 1, fields.number(config, "Backend", "Port") or 8472
@@ -390,11 +413,13 @@ def failure_policy(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             yield ok(f"failurePolicy is {policy}", subject=where)
 
 
-@check("distribution.chart_failed", "error", "No chart has failed")
+@check("distribution.chart_failed", "error", "No chart of a network has failed")
 def chart_failed(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     """What the controller says of its job."""
     del facts
     for chart in fields.mappings(_evidence(wanted).cluster, "helm_charts"):
+        if not fields.text(chart, "name").startswith(rke2.NETWORK_CHARTS):
+            continue
         for condition in fields.mappings(chart, "conditions"):
             if condition.get("type") == "Failed" and condition.get("status") == "True":
                 job = fields.text(chart, "job") or f"helm-install-{fields.text(chart, 'name')}"
@@ -447,7 +472,7 @@ def pod_range(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             continue
         for place, value in found.items():
             first = value.split(",")[0].strip()
-            if network and not _inside(first, network):
+            if network and not inside(first, network):
                 yield failed(
                     f"ConfigMap {name} has Network {network}, and {place} has {value}",
                     f"a Network that contains {first}",
@@ -462,15 +487,7 @@ def _sorted(ranges: str) -> str:
     return ",".join(sorted(each.strip() for each in ranges.split(",")))
 
 
-def _inside(inner: str, outer: str) -> bool:
-    """Whether a range is in another; families that differ, and invalid texts, are not judged here."""
-    one: Any
-    other: Any
-    try:
-        one, other = addresses.parse_cidr(inner), addresses.parse_cidr(outer)
-    except ValueError:
-        return True
-    return bool(one.version != other.version or one.subnet_of(other))
+_STARTING = ("PodInitializing", "ContainerCreating")
 
 
 @check("distribution.network_waits", "error", "flannel's daemon is ready on every node")
@@ -478,11 +495,12 @@ def network_waits(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     """A cluster of Rancher waits for ever when flannel's pods end at each start."""
     del facts
     evidence = _evidence(wanted)
-    lacking = [
-        name
-        for name, host in evidence.hosts.items()
+    lacking = {
+        name.lower()
+        for host in evidence.hosts.values()
+        for name in (host.name, host.hostname)
         if fields.mapping(host.facts, "br_netfilter") and not fields.text(host.facts, "br_netfilter", "setting")
-    ]
+    }
     for pod in fields.mappings(evidence.cluster, "pods"):
         where = f"Pod kube-system/{fields.text(pod, 'name')}"
         if pod.get("ready") is True:
@@ -491,17 +509,20 @@ def network_waits(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         message = " ".join(fields.text(pod, "message").split())
         state = fields.text(pod, "waiting") or "not ready"
         seen = f"{state} on {fields.text(pod, 'node')}, {pod.get('restarts')} restarts"
-        remedy = (
-            f"br_netfilter is missing on {', '.join(lacking)}: load it there and at boot."
-            if lacking
-            else "Look whether br_netfilter is loaded on the node, without which flannel 0.26.0 and later ends; "
-            "otherwise read the log of the pod."
-        )
+        if fields.text(pod, "node").lower() in lacking:
+            remedy = f"br_netfilter is missing on {fields.text(pod, 'node')}: load it there and at boot."
+        elif pod.get("restarts"):
+            remedy = "Look whether br_netfilter is loaded on the node, without which flannel 0.26.0 and later ends; "
+            remedy += "otherwise read the log of the pod."
+        else:
+            remedy = "It has not run yet: read its events (kubectl describe), and run this again."
         yield failed(
             f"{seen}{': ' + message if message else ''}",
             "a daemon that runs",
-            f"{remedy} Rancher waits for it for ever ({sources.RANCHER_WAITS}, {sources.FLANNEL_BRIDGE}).",
+            f"{remedy} A cluster that Rancher makes waits for it for ever "
+            f"({sources.RANCHER_WAITS}, {sources.FLANNEL_BRIDGE}).",
             subject=where,
+            severity="warning" if state in _STARTING and not pod.get("restarts") else "",
         )
 
 

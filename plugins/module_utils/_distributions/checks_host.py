@@ -26,7 +26,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._distributions.evidence
 from ansible_collections.podnet.cni.plugins.module_utils._distributions.model import Flag
 from ansible_collections.podnet.cni.plugins.module_utils._distributions.service import Service
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._flannel import go_json
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, go_json
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Check,
@@ -46,6 +46,8 @@ _STOPS = ("unreadable", "nested", "missing")
 _ALIKE = frozenset(
     {
         "kube-cloud-controller-manager-arg",
+        "kube-controller-manager-image",
+        "kube-proxy-image",
         "kube-apiserver-arg",
         "kube-scheduler-arg",
         "node-external-dns",
@@ -72,13 +74,38 @@ _KEY_OF_SWITCH = frozenset(
 
 
 def normal(name: str, flags: Mapping[str, Flag], defaults: Mapping[str, str]) -> str:
-    """The value of a flag as it counts: switches as true or false, and what is not given as its default."""
+    """The value of a flag as it counts: switches as true or false, and what is not given as its default.
+
+    C(disable=servicelb) is a switch: whether the list has this member.
+    """
+    key, _separator, member = name.partition("=")
+    if member:
+        return "true" if member in service.counted(key, flags.get(key)).split(",") else "false"
     if name in _KEY_OF_SWITCH:
         return "true" if command_line.is_on(flags.get(name)) else "false"
-    flag = flags.get(name)
-    if flag is None or not flag.text:
-        return defaults.get(name, "")
-    return flag.text.replace(" ", "")
+    given = service.counted(name, flags.get(name)).replace(" ", "")
+    if not given and name == "cluster-dns":
+        return _dns(normal("service-cidr", flags, defaults))
+    return given or defaults.get(name, "")
+
+
+def _dns(ranges: str) -> str:
+    """The addresses of the DNS service that k3s and RKE2 take, the tenth of each range of services."""
+    try:
+        return ",".join(str(addresses.parse_cidr(each).network_address + 10) for each in ranges.split(","))
+    except ValueError:
+        return ""
+
+
+def inside(inner: str, outer: str) -> bool:
+    """Whether a range is in another; families that differ, and invalid texts, are not judged here."""
+    one: Any
+    other: Any
+    try:
+        one, other = addresses.parse_cidr(inner), addresses.parse_cidr(outer)
+    except ValueError:
+        return True
+    return bool(one.version != other.version or one.subnet_of(other))
 
 
 def _evidence(wanted: Facts) -> Evidence:
@@ -189,12 +216,10 @@ def rancher_file(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     """A drop-in that sorts after Rancher's wins, and Rancher does not know."""
     for item in _services(facts, wanted):
         own = f"{item.dropins}/{service.RANCHER_DROPIN}"
-        given = _keys_of(item, own)
-        if not given:
-            continue
-        for key in sorted(set(_known(item)) & given & set(item.flags)):
+        given = _flags_of(item, own)
+        for key in sorted(set(_known(item)) & set(given) & set(item.flags)):
             place = item.flags[key].places[-1]
-            if place.path != own:
+            if normal(key, given, {}) != normal(key, item.flags, {}):
                 yield failed(
                     f"{place}: {key} overrides {service.RANCHER_DROPIN}",
                     "Rancher's value",
@@ -203,9 +228,9 @@ def rancher_file(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
                 )
 
 
-def _keys_of(item: Service, path: str) -> set[str]:
+def _flags_of(item: Service, path: str) -> Mapping[str, Flag]:
     text = item.host.text(path)
-    return set() if text is None else set(config_file.merge([(path, text)]).flags)
+    return {} if text is None else config_file.merge([(path, text)]).flags
 
 
 @check("distribution.restart", "warning", "The service runs with what its files say")
@@ -217,12 +242,14 @@ def restart(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         if runs is None:
             continue
         defaults = rke2.DEFAULTS if item.product.name == "rke2" else k3s.DEFAULTS
-        agent = (*rke2.SERVER_KEYS, *k3s.SERVER_KEYS) if item.command == "agent" else ()
+        # An agent leaves out keys of servers, and what a variable gives is not in the annotation.
+        silent = {*rke2.SERVER_KEYS, *k3s.SERVER_KEYS} if item.command == "agent" else set()
+        silent |= set(item.flags) - set(item.files) - set(item.arguments)
         differ = [
             f"{key} is {normal(key, runs, defaults) or 'not set'} and the files say "
             f"{normal(key, item.flags, defaults) or 'nothing'}"
             for key in _known(item)
-            if key not in agent and normal(key, runs, defaults) != normal(key, item.flags, defaults)
+            if key not in silent and normal(key, runs, defaults) != normal(key, item.flags, defaults)
         ]
         for text in differ:
             yield failed(
@@ -262,7 +289,7 @@ def flannel_conf(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         if not path:
             continue
         text = item.host.text(path)
-        if text is None:
+        if item.host.missing(path):
             yield failed(
                 f"{path} is not there",
                 "the file",
@@ -270,7 +297,7 @@ def flannel_conf(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             )
             continue
         try:
-            config = go_json.load_object(text, path)
+            config = go_json.load_object(text or "", path)
         except InputError:
             # It is among the problems of distribution.files.
             continue
@@ -283,11 +310,13 @@ def flannel_conf(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             )
         ranges = {normal("cluster-cidr", flags, k3s.DEFAULTS) for flags in evidence.servers("k3s").values()}
         network = fields.text(config, "Network")
-        if network and ranges and all(network not in each.split(",") for each in ranges):
+        members = [each for text in ranges for each in text.split(",") if ":" not in each]
+        if network and members and not any(inside(each, network) for each in members):
             yield failed(
                 f"{path}: Network {network}",
                 f"cluster-cidr {' or '.join(sorted(ranges))}",
-                f"Give Network the value of cluster-cidr: Nodes get their ranges from there ({sources.K3S_NETWORK}).",
+                f"Give Network a range that holds cluster-cidr: Nodes get their ranges from there "
+                f"({sources.K3S_NETWORK}).",
             )
 
 
@@ -325,10 +354,13 @@ def flannel_cni_conf(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             continue
         used = f"{item.data}/agent/etc/cni/net.d/10-flannel.conflist"
         text, copy = item.host.text(path), item.host.text(used)
-        if text is None:
+        if item.host.missing(path):
             yield failed(f"{path} is not there", "the file", f"Write it, or take the key out ({sources.K3S_AGENT}).")
         elif copy is None:
             yield unknown(f"{used} is not there", path, f"Start {item.unit or 'k3s'}, and run this again.")
+        elif text is None:
+            # It is among the problems of distribution.files.
+            continue
         elif copy.strip() != text.strip():
             yield failed(
                 f"{used} is not {path}",
@@ -367,7 +399,8 @@ def br_netfilter(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     found = fields.mapping(facts, "br_netfilter")
     if not found:
         return
-    loaded_by = [each.unit for each in _services(facts, wanted) if each.loads_br_netfilter]
+    # k3s pkg/agent/syssetup/setup.go, which RKE2 uses, too.
+    loaded_by = [each.product.title for each in _services(facts, wanted)]
     at_boot = fields.sequence(found, "at_boot")
     module = found.get("module")
     if not fields.text(found, "setting"):
@@ -375,12 +408,15 @@ def br_netfilter(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
         remedy = "Run modprobe br_netfilter and name it in a file of /etc/modules-load.d, before flannel starts"
         if module == "missing":
             remedy = "Install the kernel's further modules (kernel-modules-extra on RHEL). " + remedy
+        # k3s and RKE2 load the module at their start, unless the kernel lacks it.
+        waits = bool(loaded_by) and module != "missing"
         yield failed(
             f"net.bridge.bridge-nf-call-iptables is not there: {wording}",
             "br_netfilter loaded",
             f"{remedy} (role podnet.cni.node with node_bridge_netfilter=true). flannel 0.26.0 and later, Canal's too, "
             f"ends without it, and a cluster that Rancher makes waits for ever ({sources.RANCHER_WAITS}, "
             f"{sources.FLANNEL_BRIDGE}).",
+            severity="warning" if waits else "",
         )
     elif module in ("builtin", None) or at_boot or loaded_by:
         yield ok(

@@ -94,7 +94,7 @@ def describe_node(node: Obj) -> dict[str, Any]:
         "distribution": nodes.mark_of(node) or "",
         "microk8s": "microk8s.io/cluster" in marks,
         "ready": nodes.condition(node, "Ready")[0],
-        "node_args": notes.get("k3s.io/node-args") or notes.get("rke2.io/node-args") or "",
+        "node_args": redact.yaml(notes.get("k3s.io/node-args") or notes.get("rke2.io/node-args") or ""),
         "flannel": {name[len(_FLANNEL) :]: value for name, value in notes.items() if name.startswith(_FLANNEL)},
     }
 
@@ -129,7 +129,7 @@ def without_secrets(value: Any) -> Any:
         }
     if isinstance(value, list):
         return [without_secrets(each) for each in value]
-    return value
+    return redact.urls(value) if isinstance(value, str) else value
 
 
 def _addon(item: Obj) -> dict[str, Any]:

@@ -30,7 +30,6 @@ class Unit:
     place: Place = NOWHERE
     environment: dict[str, tuple[str, Place]] = field(default_factory=dict)
     environment_files: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -52,7 +51,7 @@ def unit(files: Iterable[tuple[str, str]], name: str) -> Unit:
             key, value = key.strip(), value.strip()
             if not separator:
                 continue
-            if key not in ("ExecStart", "ExecStartPre", "Environment", "EnvironmentFile"):
+            if key not in ("ExecStart", "Environment", "EnvironmentFile"):
                 continue
             place = Place(path, number)
             if key == "EnvironmentFile":
@@ -67,8 +66,6 @@ def unit(files: Iterable[tuple[str, str]], name: str) -> Unit:
                 continue
             if key == "ExecStart":
                 found.words, found.place = words, place
-            elif key == "ExecStartPre":
-                found.before = [*found.before, value] if value else []
             else:
                 for word in words:
                     variable, assigned, content = word.partition("=")
@@ -104,11 +101,8 @@ def environment(text: str, path: str) -> tuple[dict[str, tuple[str, Place]], lis
     if "\r\n" in text:
         place = Place(path, text[: text.index("\r\n")].count("\n") + 1)
         problems.append(Problem("line_ends", place, "lines end as on Windows", "Convert the file (sed -i 's/\\r$//')."))
-    for number, line in enumerate(text.splitlines(), 1):
-        stripped = line.strip()
-        if not stripped or stripped.startswith(("#", ";")):
-            continue
-        name, separator, value = stripped.partition("=")
+    for number, line in _lines(text):
+        name, separator, value = line.partition("=")
         if not separator or not _ASSIGNMENT.fullmatch(name.strip()):
             problems.append(
                 Problem(

@@ -24,6 +24,7 @@ SHARED = (
     "disable-cloud-controller",
     "disable-helm-controller",
     "disable-network-policy",
+    "disable=servicelb",
     "egress-selector-mode",
     "embedded-registry",
     "flannel-backend",
@@ -64,7 +65,6 @@ DEFAULTS = {
     "flannel-backend": "vxlan",
     "cluster-cidr": "10.42.0.0/16",
     "service-cidr": "10.43.0.0/16",
-    "cluster-dns": "10.43.0.10",
     "cluster-domain": "cluster.local",
     "egress-selector-mode": "agent",
 }

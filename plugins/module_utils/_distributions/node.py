@@ -92,6 +92,9 @@ class _Node:
         named = self.configuration(config)
         for key, flag in command_line.flags(parsed.words, parsed.place).items():
             named[key] = flag.values[-1]
+        for variable, key in product.variables.items():
+            if variable in environment:
+                named.setdefault(key, environment[variable][0])
         data = named.get("data-dir") or product.data
         for key in ("flannel-conf", "flannel-cni-conf"):
             if named.get(key):
@@ -118,12 +121,11 @@ class _Node:
         return named
 
     def manifests(self, folder: str) -> None:
-        """Read the manifests in which somebody configures a chart; those that the product packs are left out."""
+        """Read the manifests in which somebody configures a chart; what the product packs or skips is left out."""
         for pattern in ("*", "*/*"):
             for path in self.files.matching(f"{folder}/{pattern}"):
-                if path.lower().endswith((".yaml", ".yml", ".json")) and "HelmChartConfig" in (
-                    self.files.text(path) or ""
-                ):
+                text = "" if self.files.exists(f"{path}.skip") else self.files.text(path) or ""
+                if path.lower().endswith((".yaml", ".yml", ".json")) and "HelmChartConfig" in text:
                     self.take(path)
 
     def ipset(self, data: str) -> str | None:

@@ -15,7 +15,7 @@ import re
 
 MASK = "********"
 _NAME = (
-    r"(?:[\w.-]*(?:token|password|passwd|secret|psk|private-?key|access-?key|credential)[\w.-]*"
+    r"(?:(?!-*secrets-encryption)[\w.-]*(?:token|password|passwd|secret|psk|private-?key|access-?key|credential)[\w.-]*"
     r"|datastore-endpoint|vpn-auth)"
 )
 # A key that begins its line; the rest of the line is its value. Anchors and tags of the value stay.
@@ -33,11 +33,12 @@ _INNER = re.compile(
 )
 # An argument among others, such as those of kube-apiserver-arg.
 _ARGUMENT = re.compile(rf"(?P<head>(?<![\w.-])-*(?P<name>{_NAME})=)(?P<value>[^\s,\"'\]}}]+)", re.IGNORECASE)
-# --flag value, --flag=value, and NAME=value of an environment.
-_WORD = re.compile(
-    rf"(?P<head>(?:--?{_NAME}[=\s]+|(?<![\w-])[A-Z0-9_]*(?:TOKEN|PASSWORD|SECRET|DATASTORE_ENDPOINT|VPN_AUTH)[A-Z0-9_]*=))"
-    r"(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s\"']+)"
-)
+_VARIABLE = r"(?<![\w-])[A-Z0-9_]*(?:TOKEN|PASSWORD|SECRET|DATASTORE_ENDPOINT|VPN_AUTH)[A-Z0-9_]*="
+# --flag value, --flag=value, and NAME=value of an environment. The installers quote each word and continue the line.
+_WORD = re.compile(rf"(?P<head>--?{_NAME}[\"']?(?:=|[\s\\]+)|{_VARIABLE})(?P<value>\"[^\"\n]*\"|'[^'\n]*'|[^\s\"']+)")
+# The same with the quotes around the whole word.
+_QUOTED_WORD = re.compile(rf"(?P<quote>[\"'])(?P<head>--?{_NAME}=|{_VARIABLE})(?:(?!(?P=quote))[^\n])*(?P=quote)")
+_URL = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s/@\"']+(?=@)", re.IGNORECASE)
 # A path is not a secret, and it tells where one lies.
 _PATHS = ("file", "path", "dir")
 
@@ -64,7 +65,7 @@ def yaml(text: str) -> str:
         lines.append(f'{found["head"].rstrip()} "{MASK}"{quoted["rest"].rstrip() if quoted else ""}')
         hiding, listed = len(found["lead"]), not value
         quote = value[0] if value[:1] in ("'", '"') and quoted is None else ""
-    return "\n".join(lines)
+    return urls("\n".join(lines))
 
 
 def _masked(found: re.Match[str]) -> str:
@@ -77,7 +78,13 @@ def _masked(found: re.Match[str]) -> str:
 
 def words(text: str) -> str:
     """The text of a unit or of an environment file without secrets."""
-    return _WORD.sub(lambda found: f"{found['head']}{MASK}", text)
+    text = _QUOTED_WORD.sub(lambda found: f"{found['quote']}{found['head']}{MASK}{found['quote']}", text)
+    return urls(_WORD.sub(lambda found: f"{found['head']}{MASK}", text))
+
+
+def urls(text: str) -> str:
+    """A text without the passwords in its addresses, such as those of proxies."""
+    return _URL.sub(lambda found: f"{found['head']}{MASK}", text)
 
 
 def is_secret(key: str) -> bool:

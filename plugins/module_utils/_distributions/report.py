@@ -32,7 +32,12 @@ from ansible_collections.podnet.cni.plugins.module_utils._distributions.model im
     Reading,
     Setting,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._distributions.service import PRODUCTS, Service, service
+from ansible_collections.podnet.cni.plugins.module_utils._distributions.service import (
+    PRODUCTS,
+    Service,
+    counted,
+    service,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._distributions.view import Host
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
@@ -113,7 +118,8 @@ def of_host(host: Host, found: Sequence[Service], cluster: Mapping[str, Any] | N
         runs = running(item, cluster)
         if runs is not None:
             reading.settings = [
-                replace(each, running=runs[each.name].text if each.name in runs else None) for each in reading.settings
+                replace(each, running=counted(each.name, runs[each.name]) if each.name in runs else None)
+                for each in reading.settings
             ]
         readings.append(reading)
         for path in item.manifests:

@@ -58,7 +58,6 @@ DEFAULTS = {
     "cni": "canal",
     "cluster-cidr": "10.42.0.0/16",
     "service-cidr": "10.43.0.0/16",
-    "cluster-dns": "10.43.0.10",
     "cluster-domain": "cluster.local",
     "egress-selector-mode": "agent",
 }
@@ -67,6 +66,9 @@ CANAL = "rke2-canal"
 FLANNEL = "rke2-flannel"
 CHARTS = (CANAL, FLANNEL)
 """The charts in which flannel is."""
+
+NETWORK_CHARTS = (CANAL, FLANNEL, "rke2-calico", "rke2-cilium", "rke2-multus")
+"""What names of charts begin with that C(cni) selects; those of definitions end in C(-crd)."""
 
 
 def of_service(service: Service) -> Reading:

@@ -35,7 +35,19 @@ UNIT_FOLDERS = (
     "/lib/systemd/system",
 )
 
-LISTS = frozenset({"cluster-cidr", "service-cidr", "cluster-dns", "cni", "node-ip", "node-external-ip", "disable"})
+LISTS = frozenset(
+    {
+        "cluster-cidr",
+        "service-cidr",
+        "cluster-dns",
+        "cni",
+        "node-ip",
+        "node-external-ip",
+        "disable",
+        "kube-controller-manager-arg",
+        "kube-proxy-arg",
+    }
+)
 """Flags that may come several times, of those that concern the network."""
 
 
@@ -58,7 +70,7 @@ PRODUCTS = {
         "/etc/rancher/k3s/config.yaml",
         "/var/lib/rancher/k3s",
         {"k3s": "server", "k3s-agent": "agent"},
-        {},
+        {"K3S_DATA_DIR": "data-dir"},
     ),
     "rke2": Product(
         "rke2",
@@ -66,7 +78,7 @@ PRODUCTS = {
         "/etc/rancher/rke2/config.yaml",
         "/var/lib/rancher/rke2",
         {"rke2-server": "server", "rke2-agent": "agent"},
-        {"RKE2_CNI": "cni"},
+        {"RKE2_CNI": "cni", "RKE2_DATA_DIR": "data-dir"},
     ),
 }
 """https://docs.k3s.io/installation/configuration and https://docs.rke2.io/install/configuration."""
@@ -86,7 +98,6 @@ class Service:
     appended: Mapping[str, Place]
     data: str
     problems: tuple[Problem, ...]
-    loads_br_netfilter: bool
 
     def value(self, name: str) -> str:
         """The last value of a flag, empty when it is not given."""
@@ -126,7 +137,8 @@ def service(host: Host, name: str) -> Service | None:
     texts = [(path, host.text(path)) for path in (config, *dropins(host, config))]
     merged = config_file.merge([(path, text) for path, text in texts if text is not None])
     problems = [*unit.problems, *problems, *merged.problems]
-    if gathered.get("explicit") and all(text is None for _path, text in texts):
+    by_address = config.startswith(("http://", "https://"))
+    if gathered.get("explicit") and not by_address and all(text is None for _path, text in texts):
         problems.append(
             Problem(
                 "missing",
@@ -158,7 +170,6 @@ def service(host: Host, name: str) -> Service | None:
         merged.appended,
         command_line.last(flags, "data-dir") or product.data,
         tuple(problems),
-        any("br_netfilter" in line for line in unit.before),
     )
 
 
@@ -216,6 +227,13 @@ def environment_of(host: Host, unit: command_line.Unit) -> tuple[dict[str, tuple
     return found, problems
 
 
+def counted(name: str, flag: Flag | None) -> str:
+    """What counts of a flag that is given once or several times: all of a list, and the last of anything else."""
+    if flag is None:
+        return ""
+    return flag.text if name in LISTS or not flag.values else flag.values[-1]
+
+
 def settings(service: Service, names: Iterable[str]) -> Reading:
     """The settings with these names that a service is started with, by the places that decide them."""
     found = Reading(problems=list(service.problems))
@@ -229,10 +247,13 @@ def settings(service: Service, names: Iterable[str]) -> Reading:
         loser = "nobody: files survive the installer"
         if place.path.endswith(f"/{RANCHER_DROPIN}"):
             title = "Rancher"
-            change = f"Set spec.rkeConfig.machineGlobalConfig.{name} of the cluster's object in Rancher."
+            change = (
+                f"Set spec.rkeConfig.machineGlobalConfig.{name} of the cluster's object in Rancher, or change it in "
+                "machineSelectorConfig, where it is for some machines alone."
+            )
             loser = "rancher-system-agent, which writes the file again"
         elif name not in service.files or place not in service.files[name].places:
             loser = "the installer, which writes the unit again without the arguments that it is not given"
         where = "; ".join(str(each) for each in flag.places)
-        found.settings.append(Setting(title, service.host.name, name, flag.text, where, change, loser))
+        found.settings.append(Setting(title, service.host.name, name, counted(name, flag), where, change, loser))
     return found

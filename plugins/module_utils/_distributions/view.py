@@ -33,6 +33,10 @@ class Host:
         value = fields.at(self._files.get(path), "text")
         return value if isinstance(value, str) else None
 
+    def missing(self, path: str) -> bool:
+        """Whether a file was looked for in vain."""
+        return path not in self._files
+
     def paths(self, below: str, ending: tuple[str, ...] = ("",)) -> list[str]:
         """Files that were read below a folder, by name."""
         return sorted(path for path in self._files if path.startswith(f"{below}/") and path.lower().endswith(ending))

@@ -128,6 +128,51 @@ CNI = "flannel-cni-conf: /etc/c.conflist\n"
 OWNED = "/var/lib/rancher/rke2/server/manifests/own.yaml"
 WINDOWS = samples.api_node("w", os="windows")
 
+
+def variable(config: str) -> Seed:
+    """A server of RKE2 whose environment names calico."""
+    unit = {"usr/local/lib/systemd/system/rke2-server.service": samples.ENDED.format(command="rke2 server")}
+    return rke(config, files={**unit, "etc/default/rke2-server": "RKE2_CNI=calico\n"})
+
+
+def harvester(own: str) -> Seed:
+    """A node of Harvester, whose own file comes after Rancher's."""
+    folder = "etc/rancher/rke2/config.yaml.d"
+    rancher = '{"cni": "multus,canal", "cluster-cidr": "10.52.0.0/16", "token": "x"}'
+    return rke(files={f"{folder}/50-rancher.yaml": rancher, f"{folder}/90-harvester-server.yaml": own})
+
+
+def with_agentless(config: str) -> Seed:
+    """A node with a file for flannel-conf, and a server with C(config)."""
+
+    def make(root: Path) -> tuple[dict[str, Facts], None]:
+        first = samples.k3s(root / "a", "flannel-conf: /etc/f\n", files={"etc/f": OTHER})
+        return {"a": first, "b": samples.k3s(root / "b", config)}, None
+
+    return make
+
+
+def defaults(text: str) -> Seed:
+    """A server of k3s with an environment file."""
+    unit = {"etc/systemd/system/k3s.service": samples.ENDED.format(command="k3s server")}
+    return one(files={**unit, "etc/default/k3s": text})
+
+
+def changed_data() -> Seed:
+    """An agent of k3s that keeps its data, ipset too, where its environment says."""
+
+    def make(root: Path) -> tuple[dict[str, Facts], None]:
+        program = root / "a" / "srv" / "k3s" / "data" / "current" / "bin" / "ipset"
+        program.parent.mkdir(parents=True)
+        program.write_text("")
+        program.chmod(0o755)
+        unit = {"etc/systemd/system/k3s-agent.service": samples.ENDED.format(command="k3s agent")}
+        files = {**unit, "etc/default/k3s-agent": "K3S_DATA_DIR=/srv/k3s\n"}
+        return {"a": samples.k3s(root / "a", command="k3s agent", ipset=False, files=files)}, None
+
+    return make
+
+
 # check, fault, words of what is seen or to be done, the same without the fault
 CASES: list[tuple[str, Seed, str, Seed]] = [
     ("files", one("cni: [\n"), "config.yaml:1", one("flannel-backend: vxlan\n")),
@@ -417,6 +462,165 @@ CASES: list[tuple[str, Seed, str, Seed]] = [
         "br_netfilter is missing on a",
         with_cluster(bridge(), pods=[]),
     ),
+    (
+        "network_waits",
+        with_cluster(bridge(setting=None), pods=[pod(node="b")]),
+        "Look whether br_netfilter is loaded on the node",
+        with_cluster(bridge(setting=None), pods=[]),
+    ),
+    (
+        "shared_keys",
+        pair("disable: [traefik, servicelb]\n", "disable: [traefik]\n"),
+        "disable=servicelb: false on b; true on a",
+        pair("disable: [traefik, servicelb]\n", "disable: servicelb\n"),
+    ),
+    (
+        "shared_keys",
+        pair("secrets-encryption: true\n", ""),
+        "secrets-encryption: false on b; true on a",
+        pair("secrets-encryption: false\n", ""),
+    ),
+    (
+        "shared_keys",
+        pair("service-cidr: 10.9.0.0/16,fd09::/112\ncluster-dns: 10.9.0.1\n", "service-cidr: 10.9.0.0/16,fd09::/112\n"),
+        "10.9.0.10,fd09::a on b",
+        pair(
+            "service-cidr: 10.9.0.0/16,fd09::/112\ncluster-dns: 10.9.0.10,fd09::a\n",
+            "service-cidr: 10.9.0.0/16,fd09::/112\n",
+        ),
+    ),
+    (
+        "restart",
+        with_cluster(
+            one("kube-proxy-arg: [a=1]\n", command="k3s server --kube-proxy-arg b=2"),
+            nodes=[k3s_node("a", '["server","--kube-proxy-arg","b=2"]')],
+        ),
+        "kube-proxy-arg is b=2 and the files say a=1,b=2",
+        with_cluster(
+            one("flannel-backend: vxlan\nkube-proxy-arg: a=1\n", command="k3s server --flannel-backend none"),
+            nodes=[
+                k3s_node(
+                    "a", '["server","--flannel-backend","vxlan","--kube-proxy-arg","a=1","--flannel-backend","none"]'
+                )
+            ],
+        ),
+    ),
+    (
+        "restart",
+        with_cluster(variable("cni: canal\n"), nodes=[samples.api_node("a", '["server","--cni","calico"]')]),
+        "cni is calico",
+        with_cluster(variable(""), nodes=[samples.api_node("a", '["server"]')]),
+    ),
+    (
+        "rancher_file",
+        harvester("cluster-cidr: 10.54.0.0/16\n"),
+        "cluster-cidr overrides",
+        harvester("cluster-cidr: 10.52.0.0/16\ncni: [multus, canal]\n"),
+    ),
+    (
+        "files",
+        one(command="k3s server --config=/etc/none.yaml"),
+        "/etc/none.yaml",
+        one(command="k3s server --config=https://198.18.0.1/k3s.yaml"),
+    ),
+    (
+        "network_waits",
+        api(pods=[pod(restarts=0, waiting="ImagePullBackOff")]),
+        "kubectl describe",
+        api(pods=[pod(ready=True, restarts=0)]),
+    ),
+    (
+        "values_no_effect",
+        api(helm_chart_configs=[{**samples.chart_config(), "spec": {}}]),
+        "beside metadata",
+        api(helm_chart_configs=[samples.chart_config(values="", failurePolicy="abort")]),
+    ),
+    (
+        "mtu_pair",
+        values("flannel: {backend: wireguard}\n"),
+        "interfaces with MTU 1530",
+        values("flannel: {backend: wireguard}\ncalico: {vethuMTU: 1420}\n"),
+    ),
+    ("mtu_pair", values("calico: {vethuMTU: 1400}\n"), "MTU 1450", values("calico: {vethuMTU: 1450}\n")),
+    (
+        "mtu_pair",
+        values("calico: {vethuMTU: 8950}\n"),
+        "MTU 9000",
+        values("flannel: {iface: eth1, backend: host-gw}\n"),
+    ),
+    ("mtu_pair", values("flannel: {mtu: '9000'}\n"), "8950", values("flannel: {mtu: 0}\n")),
+    (
+        "mtu_pair",
+        values("flannel: {mtu: 9000}\ncalico: {vethuMTU: 8960}\n"),
+        "Set calico.vethuMTU to 8950",
+        values("flannel: {mtu: 9000}\ncalico: {vethuMTU: 8900}\n"),
+    ),
+    (
+        "chart_owner",
+        manifests({"a.yaml": MANAGED, "b.yaml": MANAGED}),
+        "b.yaml",
+        manifests({"a.yaml": MANAGED, "b.yaml": MANAGED, "b.yaml.skip": ""}),
+    ),
+    (
+        "key_names",
+        rke("kube-controller-manager-args: [x]\n"),
+        "Call it kube-controller-manager-arg",
+        rke("kube-controller-manager-image: x\nkube-proxy-image: x\n"),
+    ),
+    (
+        "br_netfilter",
+        changed(one(), br_netfilter={"setting": None, "module": "missing"}),
+        "kernel-modules-extra",
+        changed(one(), br_netfilter={"setting": "1", "module": "loaded", "at_boot": []}),
+    ),
+    (
+        "flannel_conf",
+        one("flannel-conf: /etc/f\n", files={"etc/f": OTHER.replace("10.42", "10.43")}),
+        "a range that holds cluster-cidr",
+        one("flannel-conf: /etc/f\n", files={"etc/f": OTHER.replace("10.42.0.0/16", "10.40.0.0/13")}),
+    ),
+    (
+        "flannel_conf",
+        one("flannel-conf: /etc/f\n"),
+        "is not there",
+        one("flannel-conf: /etc/f\n", files={"etc/f": None}),
+    ),
+    (
+        "flannel_cni_conf",
+        one(CNI, files={NET_D: "{}"}),
+        "/etc/c.conflist is not there",
+        one(CNI, files={NET_D: "{}", "etc/c.conflist": None}),
+    ),
+    (
+        "flannel_conf_differs",
+        with_agentless(""),
+        "no file on b",
+        with_agentless("disable-agent: true\n"),
+    ),
+    (
+        "chart_failed",
+        api(helm_charts=[samples.chart("rke2-canal-crd", conditions=[{"type": "Failed", "status": "True"}])]),
+        "helm-install-rke2-canal-crd",
+        api(helm_charts=[samples.chart("traefik", conditions=[{"type": "Failed", "status": "True"}])]),
+    ),
+    (
+        "chart_values",
+        values("- a\n"),
+        "a mapping of values",
+        values("a: &a {b: 1}\nc:\n  <<: *a\n"),
+    ),
+    (
+        "ambiguous",
+        defaults("export A=1\n"),
+        "default/k3s:1",
+        defaults('A="1 \\\n  2"\n'),
+    ),
+    (
+        "ipset",
+        one(command="k3s agent", ipset=False),
+        "ipset",
+        changed_data(),
+    ),
     ("cluster_read", api(reasons={"addons": "the right to list addons is missing"}), "addons", api()),
 ]
 
@@ -430,6 +634,22 @@ def test_a_fault_is_seen_and_nothing_where_all_is_well(
     assert any(words in f"{each['seen']} {each['expected']} {each['remedy']}" for each in seen), seen
     assert all(each["remedy"] for each in seen)
     assert [each for each in failed(*well(tmp_path / "well")) if each["id"] == f"distribution.{name}"] == []
+
+
+@pytest.mark.parametrize(
+    ("seed", "severity"),
+    [
+        (api(pods=[pod(restarts=0, waiting="PodInitializing")]), "warning"),
+        (api(pods=[pod(restarts=1, waiting="PodInitializing")]), "error"),
+        (api(pods=[pod(restarts=0, waiting="ImagePullBackOff")]), "error"),
+        (changed(one(), br_netfilter={"setting": None, "module": "available"}), "warning"),
+        (changed(one(), br_netfilter={"setting": None, "module": "missing"}), "error"),
+        (values("a: 1\na: 2\n"), "warning"),
+        (values("a: [\n"), "error"),
+    ],
+)
+def test_what_its_owner_can_live_with_weighs_less(tmp_path: Path, seed: Seed, severity: str) -> None:
+    assert [each["severity"] for each in failed(*seed(tmp_path / "a"))] == [severity]
 
 
 def test_every_check_has_a_case() -> None:

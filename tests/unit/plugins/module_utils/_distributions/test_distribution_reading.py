@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._distributions import (
+    cluster,
     command_line,
     config_file,
     helm,
@@ -271,6 +272,34 @@ def test_secrets_stay_on_the_node(tmp_path: Path) -> None:
     assert problems == []
     assert [helm.effective({}, each["spec"])["flannel"] for each in configs] == [{"psk": "********", "mtu": 1400}] * 2
     assert {each.kind for each in found.problems} == {"duplicate", "nested"}
+
+
+def test_a_unit_as_the_installer_writes_it_keeps_its_secrets_and_its_flags(tmp_path: Path) -> None:
+    secret = "not" + "told"
+    words = ["--token", secret, "--secrets-encryption", "--datastore-endpoint", f"postgres://u:{secret}@db/k3s"]
+    words += [
+        f"--agent-token={secret} {secret}",
+        "--flannel-backend",
+        "host-gw",
+        f"--etcd-s3-proxy=http://u:{secret}@p:1",
+    ]
+    quoted = "".join(f"\t'{word}' \\\n" for word in words)
+    unit = samples.ENDED.format(command="k3s \\\n    server \\\n" + quoted) + "\n"
+    unit += f'Environment="HTTPS_PROXY=http://u:{secret}@p:1" \'K3S_TOKEN={secret} {secret}\' "A=1"\n'
+    config = f"etcd-s3-proxy: http://u:{secret}@p:1\nsecrets-encryption: false\n"
+    files = {"etc/systemd/system/k3s.service": unit, "etc/default/k3s": f"http_proxy=http://u:{secret}@p:1\n"}
+    facts = samples.k3s(tmp_path / "a", config, files=files)
+    assert secret not in json.dumps(facts)
+    found = started(facts)
+    assert found.value("flannel-backend") == "host-gw"
+    assert (found.value("secrets-encryption"), found.files["secrets-encryption"].text) == ("true", "false")
+    assert found.value("etcd-s3-proxy") == "http://u:********@p:1"
+    assert cluster.without_secrets({"proxy": [f"http://u:{secret}@p", 1]}) == {"proxy": ["http://u:********@p", 1]}
+    args = json.dumps(
+        ["server", "--kube-apiserver-arg", f"oidc-client-secret={secret}", "--cluster-cidr", "10.1.0.0/16"]
+    )
+    node = cluster.describe_node({"metadata": {"name": "a", "annotations": {"k3s.io/node-args": args}}})
+    assert node["node_args"] == args.replace(secret, "********")
 
 
 def test_every_setting_names_its_place_its_owner_and_who_overwrites_it(tmp_path: Path) -> None:
