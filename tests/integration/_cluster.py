@@ -125,7 +125,7 @@ class Cluster:
         }
         python = {"ansible_python_interpreter": sys.executable}
         text = json.dumps({**python, **variables})
-        return Run(_warm.ansible("playbook", *words, "-e", text, environment=environment))
+        return Run(_warm.ansible("playbook", "--diff", *words, "-e", text, environment=environment))
 
     def kubectl(self, *arguments: str, text: str = "") -> str:
         """Run kubectl as administrator and return its output."""

@@ -13,12 +13,17 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._flannel import loose_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import loose_config, udp_ports
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config as config_codec
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 
 _IDENTIFYING = ("VNI", "Port", "GBP", "ListenPort", "ListenPortV6", "Mode")
 _ALL_NODES = "until every flanneld has restarted, nodes with the old and with the new setting do not reach each other"
+# flannel v0.28.9 pkg/backend/vxlan/device.go, vxlanLinksIncompat: two ports differ only where both are named.
+_PORT_STAYS = (
+    "; flanneld leaves the port of its link as it is while the network config names none, on the way back too, so name "
+    "the port that is in use, 8472 unless somebody chose another, in a run before"
+)
 _KEY_CHANGE = f"the preshared key: {_ALL_NODES}"
 
 
@@ -36,7 +41,7 @@ def network_changes(config_map: Mapping[str, Any] | None, wanted: Mapping[str, A
     if old.backend.type != new.backend.type:
         changes.append(_backend_change(old.backend.type, new))
     else:
-        changes += _option_changes(old.backend, new.backend)
+        changes += _option_changes(old, new)
     if old.enable_nftables != new.enable_nftables:
         warnings.append("EnableNFTables changes: each node's rules are rewritten when its flanneld restarts.")
     return changes, warnings
@@ -85,13 +90,17 @@ def _changes_of_invalid(text: str, new: config_codec.NetworkConfig, error: str) 
     return changes, warnings
 
 
-def _option_changes(old: config_codec.Backend, new: config_codec.Backend) -> list[str]:
+def _option_changes(old: config_codec.NetworkConfig, new: config_codec.NetworkConfig) -> list[str]:
+    had, gets = old.backend.options, new.backend.options
+    same_ports = udp_ports.of(old) == udp_ports.of(new)
     changes = []
     for name in _IDENTIFYING:
-        before, after = old.options.get(name), new.options.get(name)
-        if before != after:
-            changes.append(f"{name} {before} -> {after}: {_ALL_NODES}")
-    if old.options.get("PSK") != new.options.get("PSK"):
+        before, after = had.get(name), gets.get(name)
+        if before == after or (name == "Port" and same_ports):
+            continue
+        unnamed = name == "Port" and old.backend.type == "vxlan" and not (before and after)
+        changes.append(f"{name} {before} -> {after}: {_ALL_NODES}{_PORT_STAYS if unnamed else ''}")
+    if had.get("PSK") != gets.get("PSK"):
         changes.append(_KEY_CHANGE)
     return changes
 

@@ -401,6 +401,22 @@ def test_network_changes_are_refused_and_allowed(config: dict[str, Any], text: s
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [({}, {"Port": 8473}, True), ({"Port": 8473}, {}, True), ({"Port": 8472}, {"Port": 8473}, False)],
+)
+def test_a_port_that_has_no_name_stays_and_that_is_told(old: Any, new: Any, kept: bool) -> None:
+    had, gets = ({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", **each}} for each in (old, new))
+    (change,) = decide(daemonset(), found_config=had, config=gets, allow_network_change=True).changes
+    assert ("while the network config names none" in change) is kept
+
+
+@pytest.mark.parametrize(("old", "new"), [({}, {"Port": 8472}), ({"Port": 8472}, {})])
+def test_the_port_that_is_used_without_a_name_may_be_named(old: Any, new: Any) -> None:
+    had, gets = ({"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", **each}} for each in (old, new))
+    assert decide(daemonset(), found_config=had, config=gets).changes == []
+
+
+@pytest.mark.parametrize(
     ("old", "text"),
     [
         ({"Network": "10.244.0.0/16", "Backend": {"Type": "gce"}}, "backend gce -> vxlan"),
