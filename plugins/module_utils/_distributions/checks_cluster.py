@@ -120,7 +120,7 @@ def cni(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             f"not compare it, and a server uninstalls the network that it does not name ({sources.RKE2_PACKAGED}).",
         )
     elif len(values) > 1:
-        yield ok(f"cni is {next(iter(values.values()))} on all servers")
+        yield ok(f"cni is {_first(values.values())} on all servers")
 
 
 @check("distribution.flannel_conf_differs", "error", "flannel-conf is the same on all nodes")
@@ -177,7 +177,7 @@ def backend_types(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             f"({sources.K3S_WIREGUARD}).",
         )
     elif values:
-        yield ok(f"{next(iter(values.values()))} on {len(values)} Nodes")
+        yield ok(f"{_first(values.values())} on {len(values)} Nodes")
 
 
 @check("distribution.chart_values", "error", "The values of a HelmChartConfig can be read")
@@ -374,14 +374,14 @@ def chart_owner(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
             )
         elif any(len(values) > 1 for values in place.values()):
             yield failed(
-                f"{next(iter(place))} differs between servers",
+                f"{_first(place)} differs between servers",
                 "the same on all servers that have it",
                 "Make it the same everywhere, or keep it on one server: nobody synchronises it "
                 f"({sources.RKE2_PACKAGED}).",
                 subject=title,
             )
         else:
-            yield ok(next(iter(place)), subject=title)
+            yield ok(_first(place), subject=title)
 
 
 @check("distribution.failure_policy", "warning", "A chart that fails does not take the network away")
@@ -480,7 +480,11 @@ def pod_range(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
                     f"({sources.KUBEADM}).",
                 )
     if len(found) > 1 and not said:
-        yield ok(f"{next(iter(found.values()))} in {len(found)} places")
+        yield ok(f"{_first(found.values())} in {len(found)} places")
+
+
+def _first(values: Iterable[str]) -> str:
+    return next(iter(values))
 
 
 def _sorted(ranges: str) -> str:

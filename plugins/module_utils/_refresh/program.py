@@ -203,4 +203,4 @@ def report(outcome: Outcome, check: bool, log: Log) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

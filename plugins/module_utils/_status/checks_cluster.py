@@ -155,7 +155,9 @@ def _log(entry: Facts) -> str:
 
 
 def _pod_remedy(entry: Facts) -> str:
-    target = f"{entry.get('pod')}" if entry.get("pod") else f"daemonset/{str(entry.get('daemonset')).split('/')[-1]}"
+    target = (
+        f"{entry.get('pod')}" if entry.get("pod") else f"daemonset/{str(entry.get('daemonset')).rsplit('/', 1)[-1]}"
+    )
     kind = f"pod {target}" if entry.get("pod") else target
     return f"See why: kubectl -n {entry.get('namespace')} describe {kind}."
 

@@ -16,7 +16,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._distributions import samples
 
 Facts = dict[str, Any]
-Seed = Callable[[Path], tuple[dict[str, Facts], Facts | None]]
+# The facts of the hosts and, where a cluster is read, of the cluster.
+Seed = Callable[[Path], tuple[dict[str, Facts], Any]]
 
 DROPINS = "etc/rancher/k3s/config.yaml.d"
 OTHER = '{"Network": "10.42.0.0/16", "Backend": {"Type": "vxlan", "MTU": 8950}}'
