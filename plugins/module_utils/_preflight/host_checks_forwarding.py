@@ -112,7 +112,7 @@ def pod_routes(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield unknown(f"the ways were not read: {reason(facts, 'pod_routes')}", "", "Install iproute2.")
         return
     if not ways:
-        yield skipped("no pod was started here yet, or no subnet of another host is known")
+        yield skipped("no pod was started here yet, or no route leads to the subnet of another host")
         return
     good = True
     for way in mappings(ways):

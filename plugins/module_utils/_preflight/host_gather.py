@@ -96,7 +96,7 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     routes = facts.add("routes", host_network.routes, run) or []
     facts.add("underlay", host_network.underlay, found, routes, question.interface, question.public_ips)
     own = [link["name"] for link in found if links.OUR_LINK.match(link["name"])]
-    facts.add("pod_routes", pod_routes.read, run, files, found, question.peers)
+    facts.add("pod_routes", pod_routes.read, run, files, facts.values["links"], question.peers)
     facts.add("checksum_offload", host_network.checksum_offload, own)
     facts.add("udp_checksum_errors", udp.checksum_errors, files)
     facts.add(

@@ -10,6 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import pod_routes
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 
@@ -27,15 +30,17 @@ class Kernel:
         if "get" in command:
             self.asked.append(command)
             return self.get or (0, json.dumps([{"dev": self.leads(command[5])}]), "")
-        routes = [{"dst": "default", "dev": "eth0"}, {"dst": "10.244.0.0/16", "dev": "lo"}]
-        return 0, json.dumps([*routes, {"dst": "10.244.9.0/24", "dev": self.leads(command[-1])}]), ""
+        routes = [{"dst": "default", "dev": "eth0"}, {"dst": "10.244.0.0/15", "dev": "lo"}]
+        own = [{"dst": "10.244.1.0/24", "dev": "cni0"}, {"dst": "fd00:1::/64", "dev": "cni0"}]
+        others = [{"dst": "10.244.0.0/16", "dev": "flannel.1"}, {"dst": "fd00::/16", "dev": "flannel.1"}]
+        return 0, json.dumps([*routes, *own, *others]), ""
 
     @staticmethod
     def leads(target: str) -> str:
         return "cni0" if target.startswith(("10.244.1.", "fd00:1:")) else "flannel.1"
 
 
-def read(kernel: Kernel, peers: Sequence[str], links: Any = (BRIDGE,)) -> list[dict[str, Any]]:
+def read(kernel: Any, peers: Sequence[str], links: Any = (BRIDGE,)) -> list[dict[str, Any]]:
     return pod_routes.read(kernel, Files("/nowhere"), links, peers)
 
 
@@ -68,3 +73,10 @@ def test_without_pods_or_peers_nothing_is_asked() -> None:
     kernel = Kernel()
     assert read(kernel, ["10.244.2.0/24"], ()) == read(kernel, []) == []
     assert kernel.asked == []
+
+
+def test_routes_that_are_not_read_are_not_none() -> None:
+    with pytest.raises(PodnetError, match="exit code 255: Option"):
+        read(lambda _command, _text: (255, "", 'Option "-j" is unknown'), ["10.244.2.0/24"])
+    with pytest.raises(PodnetError, match="links of the host were not read"):
+        read(Kernel(), ["10.244.2.0/24"], None)
