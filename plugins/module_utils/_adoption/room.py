@@ -113,7 +113,8 @@ class Room:
 
 
 def _managers(fields: Any) -> list[str]:
-    return sorted({str(entry.get("manager")) for entry in fields or []})
+    """Who wrote, and how: a name that applies and updates has two sets of fields."""
+    return sorted({f"{entry.get('manager')} ({entry.get('operation')})" for entry in fields or []})
 
 
 def _kept(found: Found, decision: Decision) -> list[tuple[Mapping[str, Any], str, str]]:
