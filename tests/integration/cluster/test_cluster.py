@@ -179,6 +179,8 @@ def test_doctor_has_the_pods_of_nodes_that_lost_something_made_anew_and_finds_no
     assert {host["runs"] for host in made["hosts"]} == {"pod"}
     after = uids(cluster)
     assert {name for name in after if after[name] != before[name]} == {"node1", "node3"}
+    first, second = sorted((cluster.flannel()[name] for name in ("node1", "node3")), key=_made)
+    assert next(each["lastTransitionTime"] for each in _ready(first)) <= _made(second), "one after the other"
 
 
 def test_upgrade_with_all_gates_costs_a_ping_no_more_than_the_restart_of_its_pods(cluster: Cluster) -> None:
@@ -209,7 +211,16 @@ def restart_pod(cluster: Cluster, node: str) -> None:
 
 def is_ready(pod: dict[str, Any]) -> bool:
     """Whether a pod is ready."""
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"]["conditions"])
+    return bool(_ready(pod))
+
+
+def _ready(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The condition of a pod that is ready."""
+    return [each for each in pod["status"]["conditions"] if (each["type"], each["status"]) == ("Ready", "True")]
+
+
+def _made(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["creationTimestamp"])
 
 
 def upgrade_variables(cluster: Cluster) -> dict[str, Any]:

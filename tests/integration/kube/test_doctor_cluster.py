@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar.objects import CONTAINER, RULES
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import network_pods
 from ansible_collections.podnet.cni.plugins.module_utils._status import document
-from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration import _kube, _warm
 from ansible_collections.podnet.cni.tests.integration.etcd._lab import run_module
 from ansible_collections.podnet.cni.tests.integration.kube.test_apply import item
 from ansible_collections.podnet.cni.tests.integration.kube.test_preflight_cluster import (
@@ -188,3 +192,37 @@ def test_canal_without_its_kinds(cluster: WithPods) -> None:
     while ("cluster.kinds", "cluster") in cluster.found() and time.monotonic() < deadline:
         time.sleep(0.5)
     assert ("cluster.kinds", "cluster") not in cluster.found()
+
+
+def test_while_a_new_pod_does_not_come_up_the_others_keep_theirs(cluster: WithPods, tmp_path: Path) -> None:
+    """No kubelet is here that ends a pod, and no controller that makes another."""
+
+    def role(part: str, **more: Any) -> dict[str, Any]:
+        return {"ansible.builtin.include_role": {"name": "podnet.cni.doctor", "tasks_from": part}, **more}
+
+    loop = {"loop_var": "_doctor_node_name", "index_var": "_doctor_turn"}
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [
+            role("cluster", vars={"_doctor_renewed": []}),
+            role(
+                "renew",
+                vars={"_doctor_to_renew": ["n1", "n2"], "_doctor_patience": 2},
+                loop=["n1", "n2"],
+                loop_control=loop,
+            ),
+        ],
+    }
+    book = tmp_path / "book.yml"
+    book.write_text(yaml.safe_dump([play]))
+    variables = {"ansible_python_interpreter": sys.executable, "doctor_kubeconfig": str(cluster.server.admin)}
+    done = _warm.ansible("playbook", "-i", "localhost,", "-e", json.dumps(variables), str(book))
+    assert done.returncode == 0, done.stdout + done.stderr
+    going = {pod["metadata"]["name"] for pod in cluster.server.api("GET", PODS)["items"] if _is_going(pod)}
+    assert going == {"flannel-n1"}, done.stdout
+
+
+def _is_going(pod: dict[str, Any]) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
