@@ -1,12 +1,13 @@
 # Copyright: (c) 2026, podnet.cni contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Measure the playbook podnet.cni.overlay on lab hosts: first run and re-run, with the module runs each host saw.
+"""Measure playbooks on lab hosts: the overlay's first run and re-run, others after it, and each host's module runs.
 
-Run as root: python tests/bench/bench_overlay.py [--tasks] [HOSTS ...]        (default: 3 10 30)
+Run as root: python tests/bench/bench_overlay.py [--tasks] [--also PLAYBOOK] [HOSTS ...]        (default: 3 10 30)
 
 Processor seconds are those of ansible-playbook and all that it started, hosts included: other work on the machine does
-not count. With --tasks each task's share follows. PYTHONDONTWRITEBYTECODE has to be unset, as on the machines of users.
+not count. "MB" is the largest process so far. With --tasks each task's share follows. PYTHONDONTWRITEBYTECODE has to
+be unset, as on the machines of users.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def playbook(name: str, work: Path, *arguments: str) -> tuple[float, float, dict
     return time.perf_counter() - start, spent, json.loads(counts.read_text())
 
 
-def measure(hosts: int, work: Path, tasks: bool) -> None:
-    """Make a lab of so many hosts, run the playbook twice on it, and remove it."""
+def measure(hosts: int, work: Path, also: list[str], tasks: bool) -> None:
+    """Make a lab of so many hosts, run the overlay twice and the others once on it, and remove it."""
     inventory = work / "inventory.yml"
     lab = [
         "-e",
@@ -56,17 +57,18 @@ def measure(hosts: int, work: Path, tasks: bool) -> None:
     overlay = ["-i", str(inventory), "-e", json.dumps({"overlay_network_config": NETWORK})]
     playbook("lab", work, *lab)
     try:
-        for run in ("first run", "re-run"):
-            seconds, spent, counted = playbook("overlay", work, *overlay)
+        for run, name in (("first run", "overlay"), ("re-run", "overlay"), *((name, name) for name in also)):
+            seconds, spent, counted = playbook(name, work, *overlay)
             once = counted["runs"].pop("delegated", 0)
             nodes = counted["runs"].values()
+            largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
             print(
-                f"{hosts:>5}  {run:<9}  {seconds:>7.1f}  {spent:>7.1f}  {spent / hosts:>10.2f}  {max(nodes):>9}  "
-                f"{once:>4}  {counted['changed']:>7}",
+                f"{hosts:>5}  {run:<10}  {seconds:>7.1f}  {spent:>7.1f}  {spent / hosts:>10.2f}  {max(nodes):>9}  "
+                f"{once:>4}  {counted['changed']:>7}  {largest:>4}",
                 flush=True,
             )
-            for name, share in counted["tasks"].items() if tasks else ():
-                print(f"{'':>25} {share:>9.2f}  {share / hosts:>10.2f}  {name}", flush=True)
+            for task, share in counted["tasks"].items() if tasks else ():
+                print(f"{'':>25} {share:>9.2f}  {share / hosts:>10.2f}  {task}", flush=True)
     finally:
         playbook("lab", work, *lab, "-e", "lab_state=absent")
 
@@ -75,12 +77,13 @@ def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", action="store_true", help="print each task's share, too")
+    parser.add_argument("--also", action="append", default=[], help="a playbook to run on the same hosts afterwards")
     parser.add_argument("hosts", nargs="*", type=int, default=[3, 10, 30])
     options = parser.parse_args()
-    print("hosts  run        wall s    CPU s  CPU s/host  runs/host  once  changed")
+    print("hosts  run         wall s    CPU s  CPU s/host  runs/host  once  changed    MB")
     with tempfile.TemporaryDirectory() as work:
         for hosts in options.hosts:
-            measure(hosts, Path(work), options.tasks)
+            measure(hosts, Path(work), options.also, options.tasks)
 
 
 if __name__ == "__main__":
