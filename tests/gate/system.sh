@@ -49,6 +49,7 @@ catatonit catatonit
 chromium chromium
 chromedriver chromium-driver
 busybox busybox-static
+/usr/bin/python3 python3
 LIST
 }
 

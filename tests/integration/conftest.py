@@ -61,6 +61,7 @@ FULL = {
         "test_canal_twice",
     ),
     "cluster/test_cluster.py": (
+        "test_no_pod_misses_its_inheritance_while_the_ca_is_exchanged",
         "test_one_value_changed_goes_out_in_waves",
         "test_a_flag_that_flanneld_does_not_know",
         "test_an_image_that_is_not_there",

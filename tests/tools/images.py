@@ -36,6 +36,7 @@ PACKAGES = {
     "catatonit": "catatonit",
     "ip": "iproute2",
     "nft": "nftables",
+    "python3": "python3",
     "xtables-nft-multi": "iptables",
 }
 
@@ -81,6 +82,9 @@ def _cni_plugin(tag: str) -> Image:
 
 
 CLIENT = "localhost/podnet-client:1"
+PYTHON = "localhost/podnet-python:1"
+# Only clusters that run the admission server take this one.
+SERVER = "python"
 IMAGES = {
     "pause": Image("registry.k8s.io/pause:3.10", ("/usr/bin/catatonit", "-P"), system={"catatonit": "/usr/bin"}),
     "client": Image(
@@ -99,7 +103,11 @@ IMAGES = {
         ("/bin/netpol",),
         {"/bin/netpol": ("network-policy", "kube-network-policies")},
     ),
+    # Debian's Python stands for the stock image that the admission server runs on.
+    SERVER: Image(PYTHON, ("/usr/bin/python",), system={"python3": "/usr/bin"}, links={"/usr/bin/python": "python3"}),
 }
+# What a server has no use for.
+LEFT_OUT = {"__pycache__", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "tkinter"}
 
 
 def archive(name: str) -> Path:
@@ -132,6 +140,8 @@ def _files(image: Image) -> Iterator[tuple[str, Path]]:
         if program == "xtables-nft-multi":
             # Extensions such as -m comment are loaded at run time, from a directory that is compiled in.
             yield from ((str(each), each) for each in sorted(Path("/usr/lib").glob("*/xtables/*.so")))
+        if program == "python3":
+            yield from _standard_library(source)
 
 
 def _system(program: str) -> Path:
@@ -146,6 +156,17 @@ def _libraries(program: Path) -> Iterator[tuple[str, Path]]:
     listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE):
         yield path, Path(path)
+
+
+def _standard_library(python: Path) -> Iterator[tuple[str, Path]]:
+    """The modules of a Python and the libraries of those that are compiled."""
+    ask = [python, "-Ic", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+    root = Path(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip())
+    for path in sorted(root.rglob("*")):
+        if path.suffix in (".py", ".so") and not LEFT_OUT & set(path.relative_to(root).parts):
+            yield str(path), path
+            if path.suffix == ".so":
+                yield from _libraries(path)
 
 
 def _hash(image: Image, files: dict[str, Path]) -> str:

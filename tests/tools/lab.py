@@ -27,7 +27,7 @@ def variables(endpoint: str | None) -> dict[str, Any]:
     """lab_kubernetes for the role, and what demo/kubernetes wants to know. Raises cache.Missing."""
     programs = (*cache.KUBERNETES, "etcd", "bridge")
     places = dict.fromkeys(str(cache.find(name).parent) for name in programs)
-    archives = [str(images.archive(name)) for name in images.IMAGES]
+    archives = [str(images.archive(name)) for name in images.IMAGES if name != images.SERVER]
     where = {"endpoint": endpoint} if endpoint else {}
     return {
         "lab_kubernetes": {"programs": list(places), "images": archives, **where},

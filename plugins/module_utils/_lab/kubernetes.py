@@ -110,25 +110,31 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Part:
-    """What a host has to be: its files, and its processes in the order of their start."""
+    """What a host has to be: its files, its processes in the order of their start, and gateways by destination."""
 
     files: tuple[File, ...]
     processes: tuple[Process, ...]
+    routes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a host is: the digests of its files by path (None: no such file), and the revisions of its processes."""
+    """What a host is: the digests of its files by path (None: no such file), the revisions of its processes, and
+    the gateways of routes by destination.
+    """
 
     files: Mapping[str, str | None]
     processes: Mapping[str, str]
     plugins: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
+    routes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step. C(kind) is write, plugins, restart, start, import or stop; C(what) a path or the name of a process."""
+    """One step. C(kind) is write, plugins, route, restart, start, import or stop; C(what) a path, the name of a
+    process or the destination of a route.
+    """
 
     kind: str
     host: str
@@ -138,6 +144,7 @@ class Step:
         texts = {
             "write": f"write {self.what} in {self.host}",
             "plugins": f"install the CNI plugins {self.what} in {self.host}",
+            "route": f"route {self.what} from {self.host} to a node",
             "restart": f"restart {self.what} in {self.host}",
             "start": f"start {self.what} in {self.host}",
             "import": f"import {self.what} in {self.host}",
@@ -330,6 +337,8 @@ def control_part(cluster: Cluster, pem: Mapping[str, str]) -> Part:
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         "--profiling=false",
+        # No kube-proxy is here: Services of webhooks and of aggregated APIs are reached by their endpoints.
+        "--enable-aggregator-routing=true",
     )
     manager = (
         f"--kubeconfig={CONFIG}/controller-manager.conf",
@@ -352,8 +361,17 @@ def control_part(cluster: Cluster, pem: Mapping[str, str]) -> Part:
         "kube-scheduler": scheduler,
     }
     return Part(
-        tuple(files), tuple(_process(cluster, name, arguments[name], _read_by(name, files)) for name in arguments)
+        tuple(files),
+        tuple(_process(cluster, name, arguments[name], _read_by(name, files)) for name in arguments),
+        _pod_routes(cluster),
     )
+
+
+def _pod_routes(cluster: Cluster) -> dict[str, str]:
+    """The way to all pods, for webhooks: the first node forwards, whatever the pod network is."""
+    by_family = {ipaddress.ip_address(address).version: address for address in reversed(cluster.nodes[0].addresses)}
+    versions = {cidr: ipaddress.ip_network(cidr).version for cidr in cluster.pod_cidrs}
+    return {cidr: by_family[version] for cidr, version in versions.items() if version in by_family}
 
 
 def node_part(cluster: Cluster, node: Member, pem: Mapping[str, str]) -> Part:
@@ -502,6 +520,7 @@ def plan(host: str, want: Part, have: Found, archives: Sequence[Archive] = (), p
     lacking = [name for name in CNI_PLUGINS if name not in have.plugins] if plugins else []
     if lacking:
         steps.append(Step("plugins", host, ", ".join(lacking)))
+    steps += [Step("route", host, to) for to, gateway in want.routes.items() if have.routes.get(to) != gateway]
     for process in want.processes:
         revision = have.processes.get(process.name)
         if revision != process.revision:

@@ -42,7 +42,7 @@ SYSTEMD_PLACES = ("/usr/lib/systemd", "/lib/systemd")
 CNI_PLACES = ("/opt/cni/bin", "/usr/lib/cni")
 
 READ = """
-import hashlib, json, os, sys
+import hashlib, json, os, subprocess, sys
 asked = json.load(sys.stdin)
 def digest(path):
     try:
@@ -53,7 +53,11 @@ def digest(path):
 folder = asked["plugins"]
 plugins = [name for name in os.listdir(folder) if os.access(os.path.join(folder, name), os.X_OK)] \
     if os.path.isdir(folder) else []
-json.dump({"files": {path: digest(path) for path in asked["files"]}, "plugins": plugins}, sys.stdout)
+routes = {}
+for to in asked["routes"]:
+    found = subprocess.run(["ip", "-j", "route", "show", "exact", to], stdout=subprocess.PIPE, check=True).stdout
+    routes.update((to, route["gateway"]) for route in json.loads(found or b"[]") if "gateway" in route)
+json.dump({"files": {path: digest(path) for path in asked["files"]}, "plugins": plugins, "routes": routes}, sys.stdout)
 """
 
 WRITE = """
@@ -150,7 +154,11 @@ class KubernetesSystem:
         return parts
 
     def _observe(self, host: str, part: model.Part, node: bool) -> model.Found:
-        asked = {"files": [file.path for file in part.files], "plugins": model.CNI_BIN_DIR}
+        asked = {
+            "files": [file.path for file in part.files],
+            "plugins": model.CNI_BIN_DIR,
+            "routes": list(part.routes),
+        }
         answer = json.loads(self._python(host, READ, asked))
         revisions = {process.name: self.table.revision(host, process.name) for process in part.processes}
         running = {name: revision for name, revision in revisions.items() if revision is not None}
@@ -158,7 +166,7 @@ class KubernetesSystem:
         if node and "containerd" in running:
             code, out, _err = self.run([*self.system.enter(host), *self._ctr("images", "ls", "-q")], None)
             images = frozenset(out.split()) if code == 0 else images
-        return model.Found(answer["files"], running, frozenset(answer["plugins"]), images)
+        return model.Found(answer["files"], running, frozenset(answer["plugins"]), images, answer["routes"])
 
     def check_machine(self) -> None:
         """Raise InputError when the endpoint is taken, or the memory too small for what does not run yet."""
@@ -195,6 +203,9 @@ class KubernetesSystem:
             if files:
                 self._python(host, WRITE, files)
         self._install_plugins([step for step in steps if step.kind == "plugins"])
+        for step in (each for each in steps if each.kind == "route"):
+            route = ["ip", "route", "replace", step.what, "via", parts[step.host].routes[step.what]]
+            self._checked([*self.system.enter(step.host), *route])
         if plan.kubeconfig:
             self._write_kubeconfig()
         begin = [(s.host, s.what) for s in steps if s.kind in ("start", "restart")]

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.podnet.cni.tests.integration import _cluster
+from ansible_collections.podnet.cni.tests.tools import images
 
-# A node that went silent is noticed after 20 s, not 50.
-NOTICED = {"kube-controller-manager": ["--node-monitor-grace-period=20s"]}
+# A node that went silent is noticed after 20 s, not 50, and pods see a new Secret after seconds, not a minute.
+NOTICED = {"kube-controller-manager": ["--node-monitor-grace-period=20s"], "kubelet": ["--sync-frequency=5s"]}
 
 
 @pytest.fixture(scope="session", name="cluster")
 def fixture_cluster() -> Iterator[_cluster.Cluster]:
-    with _cluster.running(3, extra_args=NOTICED) as cluster:
+    with _cluster.unmade(3, extra_args=NOTICED) as cluster:
+        cluster.variables["lab_kubernetes"]["images"].append(str(images.archive(images.SERVER)))
+        cluster.lab().ok()
         yield cluster

@@ -22,6 +22,7 @@ import pytest
 
 from ansible_collections.podnet.cni.tests.integration._cluster import Cluster, Run
 from ansible_collections.podnet.cni.tests.integration.cluster import _workload
+from ansible_collections.podnet.cni.tests.integration.cluster._admission import DEPLOYMENT, ENGINE, Admissions, servers
 from ansible_collections.podnet.cni.tests.integration.cluster._workload import Ping
 from ansible_collections.podnet.cni.tests.tools import cache
 
@@ -181,6 +182,45 @@ def test_doctor_has_the_pods_of_nodes_that_lost_something_made_anew_and_finds_no
     assert {name for name in after if after[name] != before[name]} == {"node1", "node3"}
     first, second = sorted((cluster.flannel()[name] for name in ("node1", "node3")), key=_made)
     assert next(each["lastTransitionTime"] for each in _ready(first)) <= _made(second), "one after the other"
+
+
+def test_no_pod_misses_its_inheritance_while_servers_are_replaced_and_a_node_is_drained(cluster: Cluster) -> None:
+    cluster.role("kube_ovn_inheritance", **ENGINE).ok()
+    unchanged(cluster.role("kube_ovn_inheritance", **ENGINE))
+    first = servers(cluster)
+    assert len(first) == len(set(first.values())) == 2, first
+    with Admissions(cluster) as update:
+        cluster.kubectl("rollout", "restart", *DEPLOYMENT)
+        cluster.kubectl("rollout", "status", *DEPLOYMENT, "--timeout=120s")
+        second = servers(cluster)
+    assert not set(first) & set(second)
+    drained = next(iter(second.values()))
+    with Admissions(cluster) as drain:
+        cluster.kubectl("drain", drained, "--ignore-daemonsets", "--timeout=120s")
+        cluster.kubectl("rollout", "status", *DEPLOYMENT, "--timeout=120s")
+        cluster.kubectl("uncordon", drained)
+    assert drained not in servers(cluster).values()
+    for load in (update, drain):
+        assert load.made > 50
+        assert load.failed == []
+
+
+def test_no_pod_misses_its_inheritance_while_the_ca_is_exchanged(cluster: Cluster) -> None:
+    def authority() -> str:
+        hook = cluster.get("mutatingwebhookconfiguration", "kube-ovn-inheritance")
+        return str(hook["webhooks"][0]["clientConfig"]["caBundle"])
+
+    before = authority()
+    exchange = {**ENGINE, "kube_ovn_inheritance_ca_generation": 2, "kube_ovn_inheritance_ca_settle": 15}
+    with Admissions(cluster) as load:
+        for _step in range(3):
+            assert cluster.role("kube_ovn_inheritance", **exchange).ok().changed > 0
+            time.sleep(exchange["kube_ovn_inheritance_ca_settle"] + 1)
+    unchanged(cluster.role("kube_ovn_inheritance", **exchange))
+    assert before not in authority()
+    assert load.made > 500
+    assert load.failed == []
+    cluster.role("kube_ovn_inheritance", "uninstall", **exchange).ok()
 
 
 def test_upgrade_with_all_gates_costs_a_ping_no_more_than_the_restart_of_its_pods(cluster: Cluster) -> None:

@@ -50,6 +50,7 @@ def made(part: model.Part, **changes: Any) -> model.Found:
         {process.name: process.revision for process in part.processes},
         frozenset(model.CNI_PLUGINS),
         frozenset({name for archive in (PAUSE, FLANNEL) for pair in archive.images.items() for name in pair}),
+        part.routes,
     )
     return dataclasses.replace(found, **changes)
 
@@ -98,6 +99,18 @@ def test_an_image_of_the_same_name_and_another_content_is_imported() -> None:
     part = node_part(cluster())
     present = frozenset({*PAUSE.images, *PAUSE.images.values(), *FLANNEL.images, "sha256:old"})
     assert steps(part, made(part, images=present)) == ["import /images/flannel.tar in node1"]
+
+
+def test_the_api_server_has_a_way_to_the_pods_of_each_family_by_the_first_node() -> None:
+    nodes = (model.Member("node1", ("198.18.0.11", "fd00:198::11")), model.Member("node2", ("198.18.0.12",)))
+    part = model.control_part(cluster(nodes=nodes, pod_cidrs=("10.244.0.0/16", "fd00:10:244::/56")), pem())
+    assert part.routes == {"10.244.0.0/16": "198.18.0.11", "fd00:10:244::/56": "fd00:198::11"}
+    assert steps(part, made(part)) == []
+    other = made(part, routes={"10.244.0.0/16": "198.18.0.12"})
+    assert steps(part, other) == [
+        "route 10.244.0.0/16 from node1 to a node",
+        "route fd00:10:244::/56 from node1 to a node",
+    ]
 
 
 def test_each_node_has_a_control_group_of_its_own() -> None:
