@@ -200,6 +200,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+udp_checksum_errors:
+  description:
+    - How many UDP packets with a wrong checksum the host itself had got when the measurement ended, since it started;
+      V(null) where the kernel does not count them.
+  returned: success, and on a failure of O(expect)
+  type: int
+  sample: 0
 probes:
   description: One entry per target that was measured.
   returned: success, and on a failure of O(expect)
@@ -288,6 +295,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._host import namespace as netns
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.udp import checksum_errors
 from ansible_collections.podnet.cni.plugins.module_utils._probe import connect
 from ansible_collections.podnet.cni.plugins.module_utils._probe import measure as probe_plan
 
@@ -375,10 +384,11 @@ def probe(module: AnsibleModule) -> dict[str, Any]:
     for each, words in zip(probes, complaints):
         each["as_expected"] = not words
     complaints = [words for words in complaints if words]
+    result = {"probes": probes, "udp_checksum_errors": checksum_errors(Files())}
     if complaints:
         more = f" (and {len(complaints) - 5} more)" if len(complaints) > 5 else ""
-        return {"failed": True, "msg": "; ".join(complaints[:5]) + more, "probes": probes}
-    return {"probes": probes}
+        return {"failed": True, "msg": "; ".join(complaints[:5]) + more, **result}
+    return result
 
 
 def main() -> None:

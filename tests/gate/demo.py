@@ -66,13 +66,19 @@ def main() -> int:
     try:
         run(demo, environment)
         again = run(demo, environment)
+        # The last that a user sees of the demo.
+        ends = re.search(r"^WELL: .*\n(?:.+\n)*\nThe page: (.+)\n\Z", again, re.MULTILINE)
+        has_page = demo != "run" or (ends is not None and Path(ends[1]).is_file())
     finally:
         run(demo, environment, "--clean")
     hosts = RECAP.findall(again)
     changed = sorted({name for name, *counts in hosts if any(int(count) for count in counts)})
     left = [str(path) for path in [Path("/run/podnet-lab") / name] if path.exists()]
-    if changed or left or len({name for name, *_counts in hosts}) < 3:
-        print(f"FAILED: the second run changed {changed}, --clean left {left}, hosts seen: {sorted(hosts)}")
+    if changed or left or not has_page or len({name for name, *_counts in hosts}) < 3:
+        print(
+            f"FAILED: the second run changed {changed}, --clean left {left}, hosts seen: {sorted(hosts)}, "
+            f"the verdict and the page come last: {has_page}"
+        )
         return 1
     summary = re.search(r"^(?:WELL:|\d+ of \d+ pairs) .*$", again, re.MULTILINE)
     print(f"{version.splitlines()[0]}: {summary.group(0) if summary else 'no summary'}; the second run changed nothing")

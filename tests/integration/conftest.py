@@ -60,6 +60,7 @@ FULL = {
         "test_definitions_of_other_releases",
         "test_canal_twice",
     ),
+    "cluster/test_canal.py": ("test_nothing_is_found_where_canal_works_and_what_is_lost_is_found_and_repaired",),
     "cluster/test_cluster.py": (
         "test_no_pod_misses_its_inheritance_while_the_ca_is_exchanged",
         "test_one_value_changed_goes_out_in_waves",
@@ -104,7 +105,10 @@ FULL = {
         *(f"test_interruption_of_the_way_back_is_mended_by_the_next_run[{writes}]" for writes in (6, 10)),
     ),
     "rollout/test_stops.py": ("test_rolled_back_on_request[1]", "test_held_while_somebody_else_writes[True]"),
-    "status/test_doctor.py": ("test_faults_are_found_and_repaired[host-gw]",),
+    "status/test_doctor.py": (
+        *(f"test_faults_are_found_and_repaired[{shape}]" for shape in ("host-gw", "direct", "ipv4")),
+        "test_a_peer_on_which_a_real_flanneld_works",
+    ),
     "upgrade/test_canal.py": ("test_upgrade_that_fails_and_one_that_does_not",),
     "upgrade/test_helm.py": ("test_release_goes_back_and_forth_in_waves",),
     "upgrade/test_upgrade.py": (

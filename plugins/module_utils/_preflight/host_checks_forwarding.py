@@ -23,10 +23,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 )
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import (
     config_of,
+    inside,
     is_kubernetes,
+    link_names,
+    network_of,
     networks,
     own_links,
     reason,
+    routes_over_underlay,
     texts,
     uses_nftables,
 )
@@ -105,6 +109,8 @@ def pods_reach(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 def pod_routes(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """A rule of policy routing may take them elsewhere; with rp_filter 1 what would return another way is dropped.
 
+    A route that is narrower than the backend's, as another backend left it, takes them past its link.
+
     Source: https://docs.kernel.org/networking/ip-sysctl.html (rp_filter).
     """
     ways = facts.get("pod_routes")
@@ -115,6 +121,7 @@ def pod_routes(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield skipped("no pod was started here yet, or no route leads to the subnet of another host")
         return
     good = True
+    ranges = networks(wanted)
     for way in mappings(ways):
         seen = f"a packet from {way.get('source')} to {way.get('target')} that arrives on {way.get('iif')}"
         expected = f"it leaves on {way.get('main')}"
@@ -128,6 +135,10 @@ def pod_routes(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             good = False
             where = f"is not forwarded ({way['problem']})" if way.get("problem") else f"leaves on {way.get('dev')}"
             yield failed(f"{seen} {where}", expected, _policy(way))
+        elif inside(network_of(way.get("route")), ranges) and _passes_by(wanted, str(way.get("main"))):
+            good = False
+            past = f"it leaves on {' or '.join(link_names(wanted))}"
+            yield failed(f"{seen} leaves on {way.get('main')} by the route to {way['route']}", past, _shadow(way))
     if good:
         yield ok(f"{len(ways)} ways are those of the main table")
 
@@ -165,6 +176,20 @@ def _with_flannels_own(facts: Facts, wanted: Facts, chains: list[Facts]) -> list
     ]
 
 
+def _passes_by(wanted: Facts, link: str) -> bool:
+    """Whether packets to another host that leave over this link pass the backend's own by."""
+    names = link_names(wanted)
+    return bool(names) and link not in names and not routes_over_underlay(wanted)
+
+
+def _shadow(way: Facts) -> str:
+    family = 6 if ":" in str(way.get("source")) else 4
+    return (
+        f"Remove the route, which another backend or program left: ip -{family} route del {way['route']} dev "
+        f"{way.get('main')}. Remove its link, too, if nothing else uses it."
+    )
+
+
 def _packets(facts: Facts, wanted: Facts, ranges: list[Any]) -> Iterator[Packet]:
     """A packet that arrives for a pod of this host and one that leaves for another, of each family."""
     config = config_of(wanted)
@@ -183,6 +208,7 @@ def _remedy(chain: str, chains: list[Facts], ranges: list[Any], links: list[Fact
     """How to let the pods through, in the words of who wrote the chain."""
     family, table, _name = chain.split(" ", 2)
     names = [str(each.get("name")) for each in chains if (each.get("family"), each.get("table")) == (family, table)]
+    ranges = [each for each in ranges if family not in ("ip", "ip6") or each.version == (4 if family == "ip" else 6)]
     text = ", ".join(str(each) for each in ranges)
     if table == "firewalld":
         sources = " ".join(f"--add-source={each}" for each in ranges)

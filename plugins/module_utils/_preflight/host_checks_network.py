@@ -185,8 +185,13 @@ def udp_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         holder = held[str(port)]
         process = at(holder, "process")
         ours = [link for link in own_links(facts) if _listens_at(link, port)]
-        strange = [link for link in links_of(facts) if link not in own_links(facts) and _listens_at(link, port)]
-        if holder is None:
+        # The overlay refuses the same (links.claims): two sets would leave a gap.
+        claimed = claims(links_of(facts), [port], {}, [])
+        if claimed:
+            complete = {str(link.get("name")) for link in ours} >= set(link_names(wanted))
+            severity = "warning" if ours and complete else "error"
+            yield failed(claimed[0].seen, expected, claimed[0].remedy, severity=severity)
+        elif holder is None:
             yield ok("it is free", expected)
         elif process in ("flanneld", "k3s", "k3s-server", "k3s-agent") or (not process and ours):
             yield ok(f"{process or ours[0].get('name')} holds it", expected)
@@ -194,11 +199,7 @@ def udp_port(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
             remedy = f"Stop {process}, or choose another port for all hosts (Backend.Port or ListenPort)."
             yield failed(f"{process} (pid {at(holder, 'pid')}) holds UDP {port}", expected, remedy)
         else:
-            # The overlay refuses the same (links.claims): two sets would leave a gap.
-            claimed = claims(links_of(facts), [port], {}, [])
-            if claimed:
-                yield failed(claimed[0].seen, expected, claimed[0].remedy)
-                continue
+            strange = [link for link in links_of(facts) if link not in own_links(facts) and _listens_at(link, port)]
             who = f"link {strange[0].get('name')}" if strange else "a link or tunnel of the kernel"
             remedy = "Remove it if it is left over; else choose another port for all hosts."
             yield failed(f"{who} holds UDP {port}", expected, remedy)

@@ -31,9 +31,9 @@ def read(
     """Return the ways between a pod of this host and a pod in each of C(peers), the subnets of other hosts.
 
     Each has C(source), C(target), C(iif) where it arrives, C(dev) where it leaves, C(main) where the main table has it
-    leave, and C(problem), the kernel's own words where it takes it nowhere; C(rp_filter) is the value that counts for
-    C(iif), null for IPv6. There are none without the bridge of pods, and to a peer that no route leads to. Raises
-    PodnetError where links (null) or routes could not be read.
+    leave by its C(route), and C(problem), the kernel's own words where it takes it nowhere; C(rp_filter) is the value
+    that counts for C(iif), null for IPv6. There are none without the bridge of pods, and to a peer that no route leads
+    to. Raises PodnetError where links (null) or routes could not be read.
     """
     if links is None:
         raise PodnetError("the links of the host were not read")
@@ -51,12 +51,13 @@ def read(
         table = _main_table(run, own.version)
         # A pod's address: the first is the bridge's.
         here = own.network.network_address + 2
-        back = _leads(table, here)
+        _route, back = _leads(table, here)
         for other in others[:: max(1, -(-len(others) // PEERS))]:
             there = other.network_address + 2
-            away = _leads(table, there)
+            route, away = _leads(table, there)
             if away and back and away != back:
-                found.append(_way(run, files, own.version, (str(here), str(there)), (back, away)))
+                leaving = _way(run, files, own.version, (str(here), str(there)), (back, away))
+                found.append({**leaving, "route": route})
                 found.append(_way(run, files, own.version, (str(there), str(here)), (away, back)))
     return found
 
@@ -72,9 +73,9 @@ def _main_table(run: Run, family: int) -> list[tuple[Any, str]]:
     return sorted((each for each in routes if each[0] is not None), key=lambda each: -each[0].prefixlen)
 
 
-def _leads(table: Sequence[tuple[Any, str]], address: Any) -> str:
-    """The link over which a table leads to an address, "" for none."""
-    return next((link for destination, link in table if address in destination), "")
+def _leads(table: Sequence[tuple[Any, str]], address: Any) -> tuple[str, str]:
+    """Destination and link of the route by which a table leads to an address, "" for none."""
+    return next(((str(destination), link) for destination, link in table if address in destination), ("", ""))
 
 
 def _way(run: Run, files: Files, family: int, ends: tuple[str, str], links: tuple[str, str]) -> dict[str, Any]:
@@ -90,6 +91,7 @@ def _way(run: Run, files: Files, family: int, ends: tuple[str, str], links: tupl
         "iif": iif,
         "dev": str(routes[0].get("dev") or "") if routes else "",
         "main": main,
+        "route": "",
         "problem": problem.replace("RTNETLINK answers: ", ""),
         "rp_filter": max((value for value in values if value), default=None),
     }

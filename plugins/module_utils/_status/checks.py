@@ -42,8 +42,13 @@ def config(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     if facts.get("families"):
         yield ok(f"backend {facts.get('backend')}")
     else:
-        remedy = "Write it with flannel_network, name the etcd that holds it, or set overlay_network_config."
-        yield unknown(str(facts.get("config_reason") or "no network config was found"), "a network config", remedy)
+        missing = [
+            str(each.get("message"))
+            for each in mappings(at(facts, "store", "problems"))
+            if each.get("kind") == "no_network_config"
+        ]
+        seen = next(iter(missing), str(facts.get("config_reason") or "no network config was found"))
+        yield unknown(seen, "a network config", _CONFIG)
 
 
 @check("network.store", "warning", "The lease store answers")
@@ -79,10 +84,18 @@ def silent(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 @check("host.lease", "error", "Every host of the network has a lease")
 def lease(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    if at(facts, "store", "state") != "read":
+    # Without a network config it is more likely the wrong prefix than hosts that all lost their leases.
+    if at(facts, "store", "state") != "read" or not facts["families"]:
         return
     for host in _heard(facts):
-        if host["has_lease"]:
+        if host["gone"] and host["runs"] == OVERLAY:
+            seen = (
+                f"peers send to {', '.join(host['gone'])}, as its lease says, and no link of the host has that address"
+            )
+            subnet = next(iter(host["subnets"].values()), "")
+            remedy = _MOVED.format(name=host["name"], subnet=subnet)
+            yield failed(seen, "a lease with an address of the host", remedy, host["name"])
+        elif host["has_lease"]:
             yield ok("it has one", subject=host["name"])
         else:
             held = ", ".join(host["public_ips"].values()) or "unknown"
@@ -258,11 +271,20 @@ def not_measured(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield unknown("nothing was measured", "a way from host to host", "Two hosts that answer are needed.")
 
 
+_CONFIG = (
+    "Name the etcd and the prefix that hold it (overlay_etcd_endpoints, overlay_etcd_prefix), set "
+    "overlay_network_config, or write it with flannel_network."
+)
+_MOVED = (
+    "Give the host that address back, or move its lease: correct overlay_public_ip, release the lease with "
+    "podnet.cni.flannel_lease (state=absent, nodes=[{{name: {name}, subnet: {subnet}}}]), and run podnet.cni.overlay "
+    "at once, which leases the same subnet for the new address."
+)
 _UNDERLAY = "Look at links, routes and firewalls between the hosts themselves: the overlay needs these ways."
 _UNEXPLAINED = "Find out first why a data plane was not compared (finding dataplane.compared, or a silent host)."
 _PODS = (
-    "Let the pods through: sysctl net.ipv4.ip_forward and net.ipv6.conf.all.forwarding, and every forward chain "
-    "(see finding host.forward_rules). Docker, firewalld and ufw drop by default."
+    "Let the pods through: sysctl net.ipv4.ip_forward and net.ipv6.conf.all.forwarding, every forward chain (see "
+    "host.forward_rules) and the routes between pods (see host.pod_routes). Docker, firewalld and ufw drop by default."
 )
 _MTU = (
     "Set the backend's option MTU in the network config to what the path carries less the encapsulation, "

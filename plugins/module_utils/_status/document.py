@@ -29,11 +29,11 @@ WELL, IMPAIRED, NOT_KNOWN, BROKEN = ("well", "impaired", "not_known", "broken")
 """From good to bad. A network of which something is not known may be broken, and is never better than that."""
 
 # The picture measures the ways between hosts itself.
-MEASURED_HERE = ("host.udp_open", "host.path_mtu")
+MEASURED_HERE = ("host.udp_open", "host.path_mtu", "host.pods_reach")
 # What the comparison with the leases found is not told a second time: the preflight's check, and that of the picture.
 SUPERSEDED = {
     "host.subnet_file": ("dataplane.file", "flanneld.unit"),
-    "host.overlay_link": ("dataplane.link",),
+    "host.overlay_link": ("dataplane.link", "dataplane.mac", "host.lease"),
     "host.link_mtu": ("dataplane.link",),
 }
 
@@ -79,9 +79,10 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
         for name in finding.subject.split(" -> "):
             of_host.setdefault(name, []).append(finding)
     runs = {host["name"]: host["runs"] for host in found}
+    moved = {host["name"] for host in found if host["gone"] and host["runs"] == hosts.OVERLAY}
     for host in found:
         host["verdict"] = _of_host(host, of_host.get(host["name"], []))
-        del host["daemon"], host["sidecar"], host["node"]
+        del host["daemon"], host["sidecar"], host["node"], host["gone"]
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -94,7 +95,11 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
         "links": links,
         "pairs": summary,
         "findings": [
-            explain.explained(each, [runs[name] for name in each.subject.split(" -> ") if name in runs])
+            explain.explained(
+                each,
+                [runs[name] for name in each.subject.split(" -> ") if name in runs],
+                bool(moved.intersection(each.subject.split(" -> "))),
+            )
             for each in judged
             if each.status in (FAILED, UNKNOWN)
         ],

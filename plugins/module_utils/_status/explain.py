@@ -426,14 +426,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Docker sets the policy of FORWARD to drop; firewalld and ufw drop what no rule takes.",
         _ISSUES + "2055",
     ),
-    "host.pods_reach": Explanation(
-        "Pods do not reach pods of other hosts.",
-        "A firewall or a route that no other check can judge; the findings of the ways and of the data plane say more.",
-        _ISSUES + "2055",
-    ),
     "host.pod_routes": Explanation(
         "Packets between pods leave by another link, or are dropped without a word.",
-        "A rule of policy routing, as for several uplinks or a VPN, or rp_filter 1 set by a hardening profile.",
+        "A rule of policy routing, as for several uplinks or a VPN, rp_filter 1 set by a hardening profile, or a route "
+        "that another backend left.",
         _SYSCTL,
     ),
     "host.underlay": Explanation(
@@ -482,8 +478,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
 }
 
 
-def explained(finding: Finding, runs: Collection[str] = ()) -> dict[str, Any]:
-    """Return a finding with its explanation, as JSON can hold it; C(runs) is what its hosts run."""
+def explained(finding: Finding, runs: Collection[str] = (), moved: bool = False) -> dict[str, Any]:
+    """Return a finding with its explanation, as JSON can hold it; C(runs) is what its hosts run.
+
+    C(moved): a host's lease has an address that the host has not. Its data plane waits for a lease that fits.
+    """
     found = EXPLANATIONS.get(finding.id, Explanation("", "", ""))
     remedy, repair = repairs.settle(finding.id, finding.remedy, found.repair, runs)
+    if moved and repair == DATAPLANE:
+        remedy, repair = "Give the host a lease that fits first: finding host.lease says how.", ""
     return {**asdict(finding), **found._asdict(), "remedy": remedy, "repair": repair}

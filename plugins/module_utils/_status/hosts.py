@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.addresses import parse_ip
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import network_of, texts
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import network_of, texts, written
 
 HEARD, SILENT, LEFT_OUT = STATES = ("heard", "silent", "left_out")
 OVERLAY, FLANNELD, POD = ("overlay", "flanneld", "pod")
@@ -23,6 +23,7 @@ DATAPLANE = "dataplane"
 FAMILIES = (4, 6)
 SUBNET = {4: "subnet", 6: "ipv6_subnet"}
 PUBLIC_IP = {4: "public_ip", 6: "public_ipv6"}
+NOT_ASKED = "it is in the inventory and not among the hosts of this run: run without --limit, or with a wider pattern"
 OUTSIDE = "it has a lease and is not in the inventory: add it there, or name it in doctor_left_out"
 NODE_OUTSIDE = "it is a Node and not in the inventory: add it there, or name it in doctor_left_out"
 _PARTS = {"subnet_file": "file", "boot": "boot", "wireguard_key": "boot", "firewall": "firewall"}
@@ -53,11 +54,22 @@ def hosts_of(gathered: Mapping[str, Any]) -> list[dict[str, Any]]:
         if place is not None:
             owned[name] = leases[place]
             taken.add(place)
-    found = [_host(str(name), entry, owned.get(name), left_out) for name, entry in given.items()]
+    # Of a store that is away the hosts' own files tell the subnets.
+    alone = at(gathered, "store", "state") == "away"
+    found = [_host(str(name), entry, owned.get(name), left_out, alone) for name, entry in given.items()]
+    unasked = {
+        address: str(name) for name, addresses in mapping(gathered, "unasked").items() for address in texts(addresses)
+    }
     for place, lease in enumerate(leases):
         if place not in taken:
-            name = str(lease.get("name") or lease.get("public_ip") or lease.get("public_ipv6") or lease.get("subnet"))
-            outside = {"reason": OUTSIDE, "expected": "lease", "node": name if name in nodes else ""}
+            addresses = [str(lease[key]) for key in PUBLIC_IP.values() if lease.get(key)]
+            known_as = next((unasked[each] for each in addresses if each in unasked), "")
+            name = known_as or str(lease.get("name") or "".join(addresses[:1]) or lease.get("subnet"))
+            outside = {
+                "reason": NOT_ASKED if known_as else OUTSIDE,
+                "expected": "lease",
+                "node": name if name in nodes else "",
+            }
             found.append(_host(name, outside, lease, left_out))
     known = {host["node"] for host in found}
     for name in nodes:
@@ -99,14 +111,17 @@ def _places(name: str, entry: Mapping[str, Any], index: Mapping[str, Sequence[in
     The subnet file counts only for a host of which no address is known: one whose address changed has to be found.
     """
     addresses = [*texts(entry.get("public_ips")), *texts(at(entry, "facts", "underlay", "addresses"))]
-    written = network_of(at(entry, "facts", "subnet_file", "values", "FLANNEL_SUBNET"))
+    own = written(mapping(entry, "facts"), 4)
     keys = [name, str(entry.get("node_name") or ""), *addresses]
-    for key in keys if addresses or written is None else [*keys, str(written)]:
+    for key in keys if addresses or own is None else [*keys, str(own.network)]:
         yield from index.get(key, ())
 
 
-def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, left_out: set[str]) -> dict[str, Any]:
-    lease = lease or {}
+def _host(
+    name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, left_out: set[str], alone: bool = False
+) -> dict[str, Any]:
+    lease = lease or (_written(entry) if alone else {})
+    has_lease = bool(lease) and not alone
     public_ips = {str(family): str(lease[PUBLIC_IP[family]]) for family in FAMILIES if lease.get(PUBLIC_IP[family])}
     facts = entry.get("facts")
     state = HEARD if isinstance(facts, Mapping) and facts else SILENT
@@ -129,7 +144,8 @@ def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, 
         "node": str(entry.get("node") or ""),
         "daemon": mapping(entry, "daemon"),
         "sidecar": mapping(entry, "sidecar"),
-        "has_lease": bool(lease),
+        "has_lease": has_lease,
+        "gone": _gone(entry, public_ips) if has_lease else [],
         "public_ips": public_ips,
         "subnets": {str(family): str(lease[SUBNET[family]]) for family in FAMILIES if lease.get(SUBNET[family])},
         "mtu": at(entry, "dataplane", "mtu"),
@@ -140,6 +156,20 @@ def _host(name: str, entry: Mapping[str, Any], lease: Mapping[str, Any] | None, 
         "links": _links(entry),
         "pod": {str(parse_ip(address).version): address for address in texts(at(entry, "pod", "addresses"))},
     }
+
+
+def _written(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The subnets that a host's subnet file names, as members of a lease."""
+    found = {SUBNET[family]: written(mapping(entry, "facts"), family) for family in FAMILIES}
+    return {key: str(own.network) for key, own in found.items() if own is not None}
+
+
+def _gone(entry: Mapping[str, Any], public_ips: Mapping[str, str]) -> list[str]:
+    """The public IPs of a lease that no link of its host has; none where its links are not known."""
+    held = {
+        text.split("/")[0] for link in mappings(at(entry, "facts", "links")) for text in texts(link.get("addresses"))
+    }
+    return [address for address in public_ips.values() if held and address not in held]
 
 
 def _links(entry: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -186,7 +186,8 @@ def _link(
         size, probe = full
         loss = float(probe.get("loss") or 0) if probe.get("sent") else 100.0
         entry.update(full_size=size + HEADERS[family], full_loss=loss)
-        if not probe.get("received"):
+        # Where small ones are lost, too, it is not their size.
+        if not probe.get("received") and not entry["loss"]:
             entry.update(state=CUT, reason=str(probe.get("error") or ""))
         elif loss or entry["loss"]:
             entry["state"] = LOSSY

@@ -63,25 +63,29 @@ class WithPods(Cluster):
         body["metadata"].update(labels={"app": "flannel"}, ownerReferences=[{**owner, "controller": True}])
         body["spec"]["containers"] = [{key: value for key, value in container.items() if key != "volumeMounts"}]
         self.server.api("POST", PODS, body)
-        running = {
+        self.runs(number, {"running": {"startedAt": STARTED}}, ready=True)
+
+    def runs(self, number: int, state: dict[str, Any], *, ready: bool) -> None:
+        """The state of a pod's container as its kubelet tells it."""
+        container = {
             "name": "kube-flannel",
-            "ready": True,
+            "ready": ready,
             "restartCount": 0,
-            "image": container["image"],
+            "image": self.owner["spec"]["template"]["spec"]["containers"][0]["image"],
             "imageID": "",
-            "state": {"running": {"startedAt": STARTED}},
+            "state": state,
         }
         status = {
             "phase": "Running",
-            "conditions": [{"type": "Ready", "status": "True"}],
-            "containerStatuses": [running],
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [container],
         }
         self.server.api("PATCH", f"{PODS}/flannel-n{number}/status", {"status": status}, MERGE)
 
-    def written(self, number: int, time: str) -> None:
-        """The condition of a Node as its daemon wrote it at that time."""
+    def written(self, number: int, time: str, ready: str = "True") -> None:
+        """The conditions of a Node: its daemon wrote that of the network at that time."""
         network = {"type": "NetworkUnavailable", "status": "False", "reason": "FlannelIsUp", "lastHeartbeatTime": time}
-        conditions = [{"type": "Ready", "status": "True"}, network]
+        conditions = [{"type": "Ready", "status": ready}, network]
         self.server.api("PATCH", f"/api/v1/nodes/n{number}/status", {"status": {"conditions": conditions}}, MERGE)
 
     def found(self) -> dict[tuple[str, str], dict[str, Any]]:
@@ -133,6 +137,36 @@ def test_a_pod_that_is_ready_and_has_not_programmed_its_node(cluster: WithPods) 
         "PATCH", "/api/v1/nodes/n3", {"metadata": {"annotations": {f"{PREFIX}/backend-type": "vxlan"}}}, MERGE
     )
     assert kubelets(cluster.found()) == set()
+
+
+def test_a_node_and_a_pod_that_are_not_ready(cluster: WithPods) -> None:
+    cluster.written(2, WRITTEN, ready="Unknown")
+    refused = {"waiting": {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "flannel:v0.28.9"'}}
+    cluster.runs(3, refused, ready=False)
+    found = cluster.found()
+    assert kubelets(found) == {("cluster.nodes", "n2"), ("cluster.pods", "n3")}, found
+    assert "its kubelet does not report any more" in found["cluster.nodes", "n2"]["seen"]
+    assert "systemctl status kubelet" in found["cluster.nodes", "n2"]["remedy"]
+    assert "ImagePullBackOff" in found["cluster.pods", "n3"]["seen"]
+    assert "kubectl -n kube-flannel describe pod flannel-n3" in found["cluster.pods", "n3"]["remedy"]
+    cluster.written(2, WRITTEN)
+    cluster.runs(3, {"running": {"startedAt": STARTED}}, ready=True)
+    assert kubelets(cluster.found()) == set()
+
+
+def test_a_cluster_that_cannot_be_asked(cluster: WithPods, tmp_path: Path) -> None:
+    """Refused, and away: neither is a network without faults."""
+    config = yaml.safe_load(cluster.server.admin.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    away = tmp_path / "kubeconfig"
+    away.write_text(yaml.safe_dump(config))
+    for kubeconfig in (away, tmp_path / "nowhere"):
+        told = run_module("preflight_cluster_info", {"kubeconfig": str(kubeconfig), "network_pods": True})
+        facts = told.get("facts") or {"msg": told["msg"]}
+        made = document.build({"cluster": facts, "network_config": NET_CONF, "hosts": {}})
+        [question] = [each for each in made["findings"] if each["id"] == "cluster.asked"]
+        assert (question["status"], made["verdict"]["state"]) in (("unknown", "not_known"), ("unknown", "broken"))
+        assert "127.0.0.1:1" in question["seen"] or "nowhere" in question["seen"], question
 
 
 def test_a_second_daemonset_in_another_namespace(cluster: WithPods) -> None:

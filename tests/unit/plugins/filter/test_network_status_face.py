@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.filter.network_status_face import (
@@ -185,6 +187,23 @@ def test_the_page_of_many_hosts_is_small(number: int) -> None:
     assert text.count('class="none"><title>node9: no answer') == 2
     # What each host's checks say alike is told once, with their names.
     assert text.count("host.gathered on node1, node2,") <= 1
+
+
+def test_the_rules_of_the_page_alert_on_metrics_that_there_are() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "status.md").read_text(encoding="utf-8")
+    [rules] = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(groups:.*?)```", page, re.DOTALL)]
+    written = network_status_face(faulty(), "prometheus")
+    samples = dict(re.findall(r"^(podnet_network_\w+)(.*)$", written, re.MULTILINE))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
+    assert alerts
+    for rule in alerts:
+        for name, labels in re.findall(r"(podnet_network_\w+)(?:\{(.*?)\})?", rule["expr"]):
+            assert name in samples
+            assert labels in written
+        for label in re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]):
+            assert f'{label}="' in samples[re.findall(r"podnet_network_\w+", rule["expr"])[0]]
+    mentioned = set(re.findall(r"`(podnet_network_\w+)`", page))
+    assert mentioned == set(samples)
 
 
 @pytest.mark.parametrize(

@@ -214,6 +214,17 @@ MULTUS = {"file": "00-multus.conf", "network": "multus", "problem": "", "plugins
 LISTENING = {"node1": healthy(), "node2": put(healthy("node2", 12), "udp_listeners/0/state", "listening")}
 
 # id of the check, path of the fact, its value, what the finding says, what is wanted
+# A route that another backend left is narrower than the one of this backend.
+SHADOWED = {
+    "source": "10.244.11.2",
+    "target": "10.244.12.2",
+    "iif": "cni0",
+    "dev": "eth0",
+    "main": "eth0",
+    "route": "10.244.12.0/25",
+    "problem": "",
+    "rp_filter": "1",
+}
 FAULTS = [
     ("host.br_netfilter", FILTER, "0", "bridge-nf-call-iptables is 0", {}),
     ("host.br_netfilter", FILTER, None, "br_netfilter is not loaded", {}),
@@ -261,6 +272,7 @@ FAULTS = [
     ("host.range_overlap", "routes/0", {"dst": "10.244.9.0/26", "type": "blackhole"}, "a blackhole route to", {}),
     ("host.udp_port", "ports/udp/8472", {"process": "dnsmasq", "pid": 7}, "dnsmasq (pid 7) holds UDP 8472", {}),
     ("host.udp_port", "links/1", {"name": "vx0", "kind": "vxlan", "vxlan": {"port": 8472}}, "link vx0 holds", {}),
+    ("host.udp_port", "links/2", {"name": "vx0", "kind": "vxlan", "vxlan": {"port": 8472}}, "link vx0 holds", {}),
     ("host.udp_open", "overlay_probes/0/reachable", False, "does not answer over the overlay", {}),
     ("host.udp_open", "udp_probes/0/error", "no answer", "UDP 8472 of node2", {"hosts": LISTENING}),
     ("host.overlay_link", "links/1", {"name": "dummy0"}, "there is no flannel.1, but a lease", {}),
@@ -275,6 +287,7 @@ FAULTS = [
     ("host.pod_routes", "pod_routes/0/dev", "wg0", "to 10.244.12.2 that arrives on cni0 leaves on wg0", {}),
     ("host.pod_routes", "pod_routes/0/problem", "Invalid cross-device link", "device link): rp_filter is 1", {}),
     ("host.pod_routes", "pod_routes/0/problem", "No route to host", "is not forwarded (No route to host)", {}),
+    ("host.pod_routes", "pod_routes/0", SHADOWED, "leaves on eth0 by the route to 10.244.12.0/25", {}),
     ("host.path_mtu", "path_probes/0/largest_packet", 1400, "1400 octets to node2", {}),
     ("host.link_mtu", "links/1/mtu", 1400, "flannel.1 has MTU 1400", {}),
     ("host.link_mtu", "subnet_file/values/FLANNEL_MTU", "1500", "says 1500", {}),
@@ -590,3 +603,27 @@ def test_no_check_fails_on_partial_or_strange_facts(changes, with_config, kubern
 def test_no_check_fails_on_nonsense(facts, wanted):
     for check in HOST_CHECKS:
         check(facts, wanted)
+
+
+@pytest.mark.parametrize(
+    ("route", "backend"),
+    [
+        # No route of the overlay's leads there: that is told by the comparison with the leases.
+        ("0.0.0.0/0", {"Type": "vxlan"}),
+        # These lead over the underlay's own link.
+        ("10.244.12.0/24", {"Type": "host-gw"}),
+        ("10.244.12.0/24", {"Type": "vxlan", "DirectRouting": True}),
+    ],
+)
+def test_routes_over_the_underlay_that_are_right_are_no_fault(route, backend):
+    facts = put(healthy(), "pod_routes/0", {**SHADOWED, "route": route})
+    assert failed("host.pod_routes", facts, wanted_for(network_config={**CONFIG, "Backend": backend})) == []
+
+
+def test_a_second_link_at_the_port_is_a_warning_while_the_overlays_is_there():
+    [found] = failed(
+        "host.udp_port",
+        put(healthy(), "links/2", {"name": "vx0", "kind": "vxlan", "vxlan": {"port": 8472}}),
+        wanted_for(),
+    )
+    assert found.severity == "warning"

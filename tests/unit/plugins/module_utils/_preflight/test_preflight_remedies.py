@@ -63,6 +63,12 @@ def main_table_first(facts, wanted, target):
             way.update(dev=way["main"], problem="")
 
 
+def no_shadow(facts, wanted, destination, link):
+    for way in facts["pod_routes"]:
+        if (way["route"], way["main"]) == (destination, link):
+            way.update(route="10.244.12.0/24", dev="flannel.1", main="flannel.1")
+
+
 def loose_filter(facts, wanted, _link):
     for way in facts["pod_routes"]:
         way.update(rp_filter="2", problem="")
@@ -344,6 +350,7 @@ DOING = [
     (r"Remove (\S+) if it is left over; else choose another port", [remove_link, other_port]),
     (r"Open UDP \d+ between the hosts", [open_port]),
     (r"ip -4 rule add to (\S+) lookup main", [main_table_first]),
+    (r"ip -4 route del (\S+) dev (\S+)\. Remove its link", [no_shadow]),
     (r"net\.ipv4\.conf\.(\S+)\.rp_filter=2", [loose_filter]),
     (r"Correct what host.forward_rules and host.udp_open of both hosts say", [let_pods_through]),
     (r"(?:If that flannel is gone, remove|Remove it) \S* ?\(ip link del (\S+)\)", [remove_link]),

@@ -91,6 +91,16 @@ def test_a_lease_of_no_host_of_the_inventory_is_a_silent_host_unless_left_out() 
     assert [pairs["possible"] for pairs in made["pairs"]] == [2, 2]
 
 
+def test_a_host_that_the_run_leaves_out_has_its_name_and_is_not_said_to_be_in_no_inventory() -> None:
+    gathered = network()
+    del gathered["hosts"]["node3"]
+    gathered["unasked"] = {"node3": ["198.18.0.4", "", "node3.example.org"], "store1": ["", "", ""]}
+    made = build(measured(gathered))
+    assert made["hosts"][2]["name"] == "node3"
+    assert "run without --limit" in made["hosts"][2]["reason"]
+    assert (made["verdict"]["state"], made["hosts"][2]["state"]) == ("not_known", "silent")
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_an_empty_set_proves_nothing(number: int) -> None:
     made = build(measured(network(number)))
@@ -105,6 +115,19 @@ def test_a_store_that_is_away_leaves_what_hosts_tell() -> None:
     assert ("network.store", "network") in open_questions(made)
     assert {host["state"] for host in made["hosts"]} == {"heard"}
     assert {way["state"] for way in made["links"] if way["layer"] == "pod"} == {"fine"}
+
+
+def test_a_store_that_is_away_leaves_the_ways_that_the_hosts_files_tell() -> None:
+    gathered = network(pods=False)
+    for number, entry in enumerate(gathered["hosts"].values(), start=1):
+        values = {"FLANNEL_SUBNET": f"10.244.{number}.1/24", "FLANNEL_IPV6_SUBNET": f"fd00:10:244:{number}::1/64"}
+        entry["facts"]["subnet_file"] = {"path": "/run/flannel/subnet.env", "present": True, "values": values}
+        entry["facts"]["underlay"].update(public_ip=f"198.18.0.{number + 1}", public_ipv6=f"fd00:18::{number}")
+        entry["dataplane"] = {"msg": "the leases were not read"}
+    gathered["store"] = {"state": "away", "kind": "etcd", "reason": "etcd is unreachable", "leases": [], "problems": []}
+    made = build(measured(gathered))
+    assert [pairs["fine"] for pairs in made["pairs"]] == [6, 6]
+    assert (made["verdict"]["state"], {host["has_lease"] for host in made["hosts"]}) == ("not_known", {False})
 
 
 def test_without_a_network_config_nothing_is_known() -> None:
@@ -196,6 +219,46 @@ def test_a_host_without_a_lease_is_found() -> None:
     assert ("host.lease", "node1") in failed(build(measured(gathered)))
 
 
+def moved_host() -> dict[str, Any]:
+    """The network, node1 of which has another address than its lease, and a link that would be made for it."""
+    gathered = network(ipv6=False)
+    facts = gathered["hosts"]["node1"]["facts"]
+    facts["links"] = [{"name": "eth0", "addresses": ["198.18.0.93/24"]}]
+    facts["underlay"]["public_ip"] = "198.18.0.93"
+    differs(gathered, "node1", Plan(create_links=[VTEP]))
+    return gathered
+
+
+def test_a_lease_with_an_address_that_the_host_has_not_is_not_programmed() -> None:
+    """The link would get the new address, and peers would go on to send to the old one."""
+    made = build(measured(moved_host()))
+    found = {(each["id"], each["subject"]): each for each in made["findings"] if each["status"] == "failed"}
+    assert set(found) == {("host.lease", "node1"), ("dataplane.link", "node1")}
+    assert "peers send to 198.18.0.2" in found["host.lease", "node1"]["seen"]
+    assert "nodes=[{name: node1, subnet: 10.244.1.0/24}]" in found["host.lease", "node1"]["remedy"]
+    assert found["dataplane.link", "node1"]["repair"] == ""
+    assert "host.lease" in found["dataplane.link", "node1"]["remedy"]
+
+
+def test_behind_a_nat_a_flanneld_has_a_lease_with_an_address_of_another() -> None:
+    gathered = moved_host()
+    gathered["hosts"]["node1"]["daemon"] = {"problems": [], "unit": {"load": "loaded"}}
+    assert ("host.lease", "node1") not in failed(build(measured(gathered)))
+
+
+def test_the_store_s_own_words_say_where_no_config_is() -> None:
+    gathered = network()
+    gathered["network_config"] = {}
+    gathered["store"].update(
+        leases=[], problems=[{"kind": "no_network_config", "message": "there is no /nothing/config", "remedy": "a"}]
+    )
+    made = build(gathered)
+    assert [each["seen"] for each in made["findings"] if each["id"] == "network.config"] == [
+        "there is no /nothing/config"
+    ]
+    assert failed(made) == set(), "no host is told to lease a subnet at the wrong place"
+
+
 def test_problems_of_leases_weigh_what_they_do() -> None:
     gathered = network()
     problem = {"key": "10.244.1.0/24", "message": "a", "remedy": "release it"}
@@ -264,6 +327,15 @@ def test_lost_packets_impair() -> None:
     probe.update(received=2, loss=33.3)
     made = build(gathered)
     assert (made["verdict"]["state"], failed(made)) == ("impaired", {("way.lossy", "node1 -> node2")})
+
+
+def test_full_size_packets_that_are_lost_among_small_ones_are_no_mtu() -> None:
+    gathered = measured(network())
+    for probe in gathered["hosts"]["node1"]["probes"]:
+        layer, _family, size, target = probe["target"].split(" ", 3)
+        if (layer, target) == ("overlay", "node2"):
+            probe.update(received=2, loss=33.3) if size == "56" else probe.update(received=0, loss=100.0)
+    assert failed(build(gathered)) == {("way.lossy", "node1 -> node2")}
 
 
 def test_the_words_of_ping_are_kept() -> None:
