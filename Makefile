@@ -8,7 +8,7 @@
 #
 # The rest is for people who work on the collection; TESTING.md says more.
 
-.PHONY: help system venv build demo test-full demo-kubernetes clean-demo test fast lint units integration molecule bench picture test-kube tools clean
+.PHONY: help system venv build demo test-full demo-kubernetes clean-demo test fast lint units integration guest molecule bench picture test-kube tools clean
 .SILENT:
 .NOTPARALLEL:
 
@@ -21,7 +21,7 @@ DEMO_ENV = PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PODNET_ANSIBLE="$(CURDIR)/$(VENV)
 
 help:
 	sed -n 's/^#   \(make .*\)/\1/p' Makefile
-	echo "make fast lint units integration molecule bench picture test-kube tools build clean-demo clean: see TESTING.md"
+	echo "make fast lint units integration guest molecule bench picture test-kube tools build clean-demo clean: see TESTING.md"
 
 # Lint and unit tests need little from the system; whatever touches a real kernel or etcd needs all of it.
 SYSTEM := $(if $(filter-out fast lint units venv tools,$(or $(MAKECMDGOALS),help)),all,base)
@@ -62,6 +62,9 @@ units: venv
 
 integration: venv
 	$(RUN) --only integration
+
+guest: venv
+	$(RUN) --only guest
 
 molecule: venv
 	$(RUN) --only molecule

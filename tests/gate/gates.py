@@ -231,6 +231,19 @@ def live_gates() -> list[Gate]:
             )
         )
         gates.append(
+            Gate(
+                "guest",
+                [script("guest.py", str(REPORTS / "guest.xml"))],
+                ("guest",),
+                {"PYTHONPATH": str(TREE)},
+                # Beside a scenario, which waits much.
+                shares="busy",
+                reports=(REPORTS / "guest.xml",),
+                weight=500,
+                needs_tools=True,
+            )
+        )
+        gates.append(
             pytest_gate(
                 "kube",
                 sys.executable,

@@ -27,6 +27,7 @@ from gates import all_gates, base_environment
 from kubernetes_core import provide
 from rescues import CALLBACKS, never_run
 from running import Gate, Result, run_gates
+from skips import remaining, unexpected
 from stage import BUILD, ROOT, STAGED, stage
 
 WORKERS = 2
@@ -99,6 +100,19 @@ def rescues() -> Result:
     return Result(Gate("rescues", []), not missing, time.monotonic() - begin, log)
 
 
+def both_kernels(integration: Result, guest: Result) -> Result:
+    """Whether each integration test ran on one of the two kernels, or may be skipped on both. What ran in the guest is
+    no longer counted as skipped.
+    """
+    begin = time.monotonic()
+    log = BUILD / "logs" / "skips.log"
+    integration.skipped = remaining(integration.skipped, guest.ran)
+    # Where there is no guest, the count says so.
+    left = unexpected(integration.skipped) if guest.ran else []
+    log.write_text("".join(f"FAILED skipped on both kernels: {each}\n" for each in left), encoding="utf-8")
+    return Result(Gate("skips", []), not left, time.monotonic() - begin, log)
+
+
 def main() -> int:
     """Stage, run, report; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -141,6 +155,10 @@ def main() -> int:
         # Some are entered by playbooks of the integration tests, some by scenarios, so only a run of both can tell.
         if {"integration", "molecule"} <= {group for gate in gates for group in gate.groups}:
             results.append(rescues())
+            results[-1].show()
+        by_name = {result.gate.name: result for result in results}
+        if {"integration", "guest"} <= by_name.keys():
+            results.append(both_kernels(by_name["integration"], by_name["guest"]))
             results[-1].show()
         return report(results, time.monotonic() - begin)
 

@@ -68,7 +68,9 @@ class Gate:
 
 @dataclass
 class Result:
-    """What came of a gate. `skipped` holds (test, reason), `again` what passed only when it was run again."""
+    """What came of a gate. `skipped` holds (test, reason), `ran` the tests that passed or failed, `again` what passed
+    only when it was run again.
+    """
 
     gate: Gate
     ok: bool
@@ -77,6 +79,7 @@ class Result:
     passed: int = 0
     failed: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    ran: set[str] = field(default_factory=set)
     has_tests: bool = False
     again: list[str] = field(default_factory=list)
 
@@ -148,12 +151,12 @@ def _count(result: Result) -> None:
             cases = ET.parse(file).iter("testcase")
             # Of a test that was run again the last result counts.
             for name, case in {f"{case.get('classname', '')}.{case.get('name', '')}": case for case in cases}.items():
-                skip = case.find("skipped")
+                test, skip = name.removeprefix("tests."), case.find("skipped")
                 if skip is not None:
-                    result.skipped.append(
-                        (name.removeprefix("tests."), " ".join(skip.get("message", "no reason given").split()))
-                    )
-                elif case.find("failure") is not None or case.find("error") is not None:
+                    result.skipped.append((test, " ".join(skip.get("message", "no reason given").split())))
+                    continue
+                result.ran.add(test)
+                if case.find("failure") is not None or case.find("error") is not None:
                     result.failed += 1
                 else:
                     result.passed += 1

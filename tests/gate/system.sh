@@ -50,6 +50,7 @@ chromium chromium
 chromedriver chromium-driver
 busybox busybox-static
 /usr/bin/python3 python3
+qemu-system-x86_64 qemu-system-x86
 LIST
 }
 

@@ -42,7 +42,10 @@ AUDIT_POLICY = {
 
 
 class KubeServer:
-    """One test cluster. C(url) is the server's address, C(admin) the administrator's kubeconfig file."""
+    """One test cluster. C(url) is the server's address, C(admin) the administrator's kubeconfig file.
+
+    Clients that reach the server on another address than it listens on, C(known_as), find that in its certificate.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class KubeServer:
         *,
         service_cidrs: str = SERVICE_CIDRS,
         address: str = "127.0.0.1",
+        known_as: str = "",
     ) -> None:
         self._binaries = binaries
         self.directory = Path(tempfile.mkdtemp(prefix="podnet-kube-"))
@@ -63,7 +67,7 @@ class KubeServer:
         self.admin = self.certificate_kubeconfig("admin", groups=("system:masters",))
         self._tls = ssl.create_default_context(cafile=str(self.authority.certificate))
         self._tls.load_cert_chain(self.directory / "admin.crt", self.directory / "admin.key")
-        self._server_pair = self.authority.server("kube-apiserver", address=address)
+        self._server_pair = self.authority.server("kube-apiserver", addresses=[address, known_as or address])
         self._token_keys = self.authority.signing_key()
         (self.directory / "audit.yaml").write_text(json.dumps(AUDIT_POLICY))
 

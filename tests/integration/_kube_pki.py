@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -29,11 +30,12 @@ class Authority:
         self.certificate = directory / "ca.crt"
         self.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def server(self, name: str, lifetime: datetime.timedelta = DAY, *, address: str = "127.0.0.1") -> tuple[Path, Path]:
-        """Certificate and key of a server on C(address); a negative lifetime makes an expired one."""
-        alternatives = x509.SubjectAlternativeName(
-            [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
-        )
+    def server(
+        self, name: str, lifetime: datetime.timedelta = DAY, *, addresses: Sequence[str] = ("127.0.0.1",)
+    ) -> tuple[Path, Path]:
+        """Certificate and key of a server on these addresses; a negative lifetime makes an expired one."""
+        numbers = [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        alternatives = x509.SubjectAlternativeName([x509.DNSName("localhost"), *numbers])
         return self._issue(name, (), ExtendedKeyUsageOID.SERVER_AUTH, lifetime, alternatives)
 
     def user(self, name: str, groups: tuple[str, ...] = (), lifetime: datetime.timedelta = DAY) -> tuple[Path, Path]:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.podnet.cni.tests.integration._kernel import DIFFERS, MARK, features_of, has
+
 HERE = Path(__file__).parent
 LONG = (
     "cluster/test_cluster.py",
@@ -120,12 +122,48 @@ FULL = {
 }
 LEFT = {f"{HERE / name}::{test}" for name, tests in FULL.items() for test in tests}
 RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
+# In the guest a test takes ten times as long, so of each kind one is run there: both backends, one family and both,
+# keys and modes, repair, and the restore at boot. The rest is left to PODNET_FULL=1.
+GUEST_FULL = {
+    "dataplane/test_tunnels.py": (
+        *(
+            f"test_pods_reach_each_other[{name}]"
+            for name in ("ipip", "wireguard-options", "wireguard-ipv4", "wireguard-ipv6")
+        ),
+        *(
+            f"test_repair_switch_and_leave[{name}]"
+            for name in ("ipip", "wireguard", "wireguard-separate", "wireguard-ipv4")
+        ),
+        *(f"test_repair_switch_and_leave[{name}]" for name in ("wireguard-ipv6", "wireguard-auto")),
+    ),
+    "restore/test_round_trip.py": (
+        *(f"test_everything_is_back_as_it_was[{name}]" for name in ("ipip", "wireguard", "wireguard-auto")),
+    ),
+}
+GUEST_LEFT = {f"{HERE / name}::{test}" for name, tests in GUEST_FULL.items() for test in tests}
+ALL = os.environ.get("PODNET_FULL", "") not in ("", "0")
+# In the guest: the features that the machine's own kernel lacks. Only tests that need one of them are run.
+GUEST = set(filter(None, os.environ.get("PODNET_GUEST", "").split(",")))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the kernel cannot do, before a fixture is made."""
+    missing = ", ".join(sorted(feature for feature in features_of(item, MARK) if not has(feature)))
+    if missing and not ALL and left(item, GUEST_LEFT):
+        pytest.skip(f"left to make test-full, which runs it in the guest: the machine's kernel has no {missing}")
+    if missing:
+        pytest.skip(f"this kernel has no {missing}")
+
+
+def left(item: pytest.Item, names: set[str]) -> bool:
+    """Whether the test, or the one that it is a case of, is among these."""
+    return bool({f"{item.path}::{name}" for name in (item.name, item.originalname)} & names)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests of long files first; within a file, and among the others, nothing moves."""
-    if os.environ.get("PODNET_FULL", "") in ("", "0"):
-        left = [item for item in items if {f"{item.path}::{name}" for name in (item.name, item.originalname)} & LEFT]
-        config.hook.pytest_deselected(items=left)
-        items[:] = [item for item in items if item not in left]
+    names = set() if ALL else LEFT | GUEST_LEFT if GUEST else LEFT
+    out = [item for item in items if left(item, names) or (GUEST and not features_of(item, MARK, DIFFERS) & GUEST)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
     items.sort(key=lambda item: RANK.get(str(item.path), len(RANK)))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import keys
+from ansible_collections.podnet.cni.tests.integration._kernel import has
 from ansible_collections.podnet.cni.tests.integration._netns import DATAPLANE, Host
 from ansible_collections.podnet.cni.tests.integration._warm import MODULES, run_module
 from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config, lease, options
@@ -73,7 +74,7 @@ def test_foreign_peers_cost_no_other_peer(host: Host) -> None:
 @pytest.mark.parametrize("backend", ["ipip", "wireguard"])
 def test_a_kernel_without_the_backend(host: Host, tmp_path: Path, backend: str) -> None:
     """Where the kernel has the backend, its own tests run instead."""
-    if _has(host, backend):
+    if has(backend):
         pytest.skip(f"this kernel has {backend}")
     host.module(**options(1, [2]))
     before = host.state()
@@ -85,15 +86,6 @@ def test_a_kernel_without_the_backend(host: Host, tmp_path: Path, backend: str) 
     assert result["failed"]
     assert f"this kernel cannot make links of kind '{backend}'; load its module (modprobe {backend})" in result["msg"]
     assert host.state() == before
-
-
-def _has(host: Host, kind: str) -> bool:
-    done = subprocess.run(
-        host.enter("ip", "link", "add", "name", "probe0", "type", kind), capture_output=True, check=False
-    )
-    if done.returncode == 0:
-        host.shell("ip link del probe0")
-    return done.returncode == 0
 
 
 def _new_key(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.podnet.cni.tests.integration._kernel import differs
 from ansible_collections.podnet.cni.tests.integration._netns import DATAPLANE, Host
 from ansible_collections.podnet.cni.tests.integration._warm import run_module
 
@@ -119,6 +120,7 @@ def test_a_host_whose_boot_would_lose_wireguard_is_refused(host: Host, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+@differs("wireguard")
 def test_a_kernel_without_the_backend_is_found_out(host: Host, tmp_path: Path) -> None:
     """A kernel that has wireguard makes the key instead, once."""
     key_file = tmp_path / "wireguard.key"

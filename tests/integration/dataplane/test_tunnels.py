@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from ansible_collections.podnet.cni.tests.integration._kernel import needs
 from ansible_collections.podnet.cni.tests.integration._netns import Host
 from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config, options
 
@@ -46,14 +46,6 @@ CASES = {
 }
 
 
-def need(host: Host, kind: str) -> None:
-    """Skip unless the running kernel has links of this kind."""
-    add = host.enter("ip", "link", "add", "name", "probe0", "type", kind)
-    if subprocess.run(add, capture_output=True, check=False).returncode:
-        pytest.skip(f"this kernel has no {kind} links")
-    host.shell("ip link del probe0")
-
-
 def arguments_of(hosts: list[Host], case: Case, directory: Path) -> list[dict[str, Any]]:
     """The module's options for each host, with every other as its peer; for wireguard each has made its key."""
     keys = {}
@@ -78,10 +70,9 @@ def arguments_of(hosts: list[Host], case: Case, directory: Path) -> list[dict[st
     return everything
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(case.backend)) for name, case in CASES.items()])
 def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, name: str) -> None:
     case = CASES[name]
-    need(hosts[0], case.backend)
     for host, arguments in zip(hosts, arguments_of(hosts, case, tmp_path), strict=True):
         host.shell("sysctl -qw net.ipv4.ip_forward=1", f"ip address add 10.5.{host.number}.5/32 dev lo")
         if case.ipv6:
@@ -100,9 +91,9 @@ def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, name: str) -> 
         assert host.module(**arguments)["actions"] == []
 
 
+@needs("ipip")
 def test_ipip_routes_of_peers_on_the_segment_go_over_the_underlay(hosts: list[Host], tmp_path: Path) -> None:
     case = CASES["ipip-directrouting"]
-    need(hosts[0], case.backend)
     hosts[0].module(**arguments_of(hosts, case, tmp_path)[0])
     routes = {route["dst"]: route for route in hosts[0].json("ip -j -4 route show")}
     for number in (2, 3):
@@ -110,17 +101,16 @@ def test_ipip_routes_of_peers_on_the_segment_go_over_the_underlay(hosts: list[Ho
         assert (route["dev"], route["gateway"], route["flags"]) == ("eth0", f"198.18.0.{number}", ["onlink"])
 
 
+@needs("wireguard")
 def test_ports_that_nobody_listens_on_are_warned_of(hosts: list[Host], tmp_path: Path) -> None:
     case = Case("wireguard", ["flannel-wg"], {"Mode": "auto"}, ipv6=True)
-    need(hosts[0], case.backend)
     (warning,) = hosts[0].warnings(hosts[0].module(**arguments_of(hosts, case, tmp_path)[0]))
     assert warning.endswith("set ListenPortV6 to the value of ListenPort")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(case.backend)) for name, case in CASES.items()])
 def test_repair_switch_and_leave(hosts: list[Host], tmp_path: Path, name: str) -> None:
     host, case = hosts[0], CASES[name]
-    need(host, case.backend)
     arguments = arguments_of(hosts, case, tmp_path)[0]
     host.module(**options(1, [2, 3]))
     switched = host.module(**arguments)

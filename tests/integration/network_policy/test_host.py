@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import plain_runner
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy_sidecar import queue_trial
 from ansible_collections.podnet.cni.plugins.module_utils._status import document
+from ansible_collections.podnet.cni.tests.integration._kernel import differs, needs
 from ansible_collections.podnet.cni.tests.integration._warm import run_module
 
 TABLE = """
@@ -100,6 +102,7 @@ def test_leftover_is_reported_and_removed(host: Host) -> None:
     assert listed.split("\n")[:1] == ["table ip flannel-ipv4"], "others' tables stay"
 
 
+@differs("nft_queue")
 def test_the_kernel_is_asked(host: Host) -> None:
     """The answer of a check is that of the same rule, really set."""
     for name, rule in (("queue", "queue flags bypass to 98"), ("conntrack_labels", "ct label set 100")):
@@ -108,6 +111,13 @@ def test_the_kernel_is_asked(host: Host) -> None:
         assert (name in host.checks()) is (code.returncode != 0)
     listed = subprocess.run(host.enter("nft", "list", "tables"), check=True, capture_output=True, text=True).stdout
     assert "podnet-probe" not in listed
+
+
+@needs("nft_queue")
+def test_a_kernel_with_queues_does_all_that_the_sidecar_asks() -> None:
+    found = queue_trial.trial(plain_runner())
+    assert set(found.works) == {*queue_trial.RULES, queue_trial.VERDICTS}
+    assert set(found.works.values()) == {True}, found.reasons
 
 
 def test_a_queue_obeys_its_listener(host: Host) -> None:
