@@ -117,6 +117,8 @@ class KubeServer:
             "--allocate-node-cidrs=true",
             f"--cluster-cidr={cluster_cidr}",
             f"--service-cluster-ip-range={self._service_cidrs}",
+            f"--service-account-private-key-file={self._token_keys[0]}",
+            f"--root-ca-file={self.authority.certificate}",
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             "--secure-port=0",

@@ -28,6 +28,8 @@ def values() -> dict[str, Any]:
     plain = {name: value for name, value in found.items() if not (isinstance(value, str) and "{{" in value)}
     names = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))
     plain |= {name: value for name, value in names.items() if isinstance(value, str) and "{{" not in value}
+    followed = ("_flanneld_has_account", "_flanneld_kubeconfig_file")
+    plain |= {name: trust_as_template(names[name]) for name in followed}
     more = {
         "_flanneld_binary": "/opt/podnet-cni-flanneld/flanneld",
         "_flanneld_backend": "vxlan",
@@ -62,6 +64,13 @@ def flags(**changes: Any) -> list[str]:
     words = shlex.split(line)
     assert words[0] == "/opt/podnet-cni-flanneld/flanneld"
     return [word.replace("%%", "%").replace("$$", "$") for word in words[1:]]
+
+
+def test_an_account_brings_its_kubeconfig_file_unless_another_is_named() -> None:
+    inside = {"flanneld_store": "kubernetes", "flanneld_account": "yes"}
+    assert "--kubeconfig-file=/etc/podnet-cni-flanneld/kubeconfig" in flags(**inside)
+    assert "--kubeconfig-file=/etc/mine" in flags(**inside, flanneld_kubeconfig_file="/etc/mine")
+    assert not [flag for flag in flags(flanneld_account=True) if "kubeconfig" in flag], "etcd needs none"
 
 
 def test_flags_for_etcd() -> None:

@@ -41,6 +41,8 @@ def main() -> None:
     """Run it until it is told to end."""
     directory = Path(sys.argv[1])
     with _kube.running(address=sys.argv[2]) as server:
+        # Gives the account that the role makes its token.
+        server.start_controller_manager("10.67.0.0/16", "serviceaccount-token-controller")
         # The others are made by the migration, or in the scenario.
         server.apply(_kube.node("node1", ["10.67.200.0/24"]))
         (directory / "flanneld").write_text(whole(server.limited_kubeconfig("flanneld", RIGHTS)))
