@@ -32,6 +32,7 @@ LONG = (
     "rollout/test_rollout.py",
     "kube/test_start_order.py",
     "upgrade/test_helm.py",
+    "distribution/test_network_k3s.py",
     "dataplane/test_repair.py",
     "eda/test_flannel_leases.py",
     "rollout/test_stops.py",
@@ -79,6 +80,10 @@ FULL = {
         "test_flannel_from_nothing_makes_the_nodes_ready_and_a_second_run_changes_nothing",
     ),
     "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
+    "distribution/test_network_k3s.py": (
+        "test_one_value_more_and_the_others_stay",
+        "test_what_is_in_the_way_is_told_and_nothing_stays_half_changed",
+    ),
     "eda/test_flannel_leases.py": ("test_kubernetes_restarted[True]", "test_etcd_compacted_while_disconnected"),
     "flannel_role/test_cluster.py": (
         "test_what_was_adopted_is_removed_where_it_is",

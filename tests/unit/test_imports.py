@@ -62,7 +62,7 @@ FAMILIES: dict[str, set[str]] = {
         "_versions",
     },
     "_status": {"_errors", "_flannel", "_kube", "_preflight"},
-    "_distributions": {"_discovery", "_errors", "_flannel", "_kube", "_preflight"},
+    "_distributions": {"_discovery", "_errors", "_flannel", "_host", "_kube", "_preflight", "_rollout"},
 }
 # Functions of their arguments: nothing but the standard library and each other.
 PURE = ("_errors", "_flannel", "_versions")

@@ -40,7 +40,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 
 Facts = Mapping[str, Any]
 
-_STOPS = ("unreadable", "nested", "missing")
+STOPS = ("unreadable", "nested", "missing")
 """Kinds of problems with which the owner does not start, or does without the file."""
 
 _ALIKE = frozenset(
@@ -126,7 +126,7 @@ def _known(item: Service) -> tuple[str, ...]:
 @check("distribution.files", "error", "The owner can read its files")
 def files(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     """A file that is not valid stops k3s and RKE2 at their next start."""
-    bad = [each for each in _evidence(wanted).problems[facts["subject"]] if each.kind in _STOPS]
+    bad = [each for each in _evidence(wanted).problems[facts["subject"]] if each.kind in STOPS]
     for problem in bad:
         yield failed(f"{problem.place}: {problem.text}", "a file that its owner can read", problem.remedy)
     if not bad and fields.sequence(facts, "files"):
@@ -137,7 +137,7 @@ def files(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
 def ambiguous(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
     """Keys that come twice, further documents, merge keys, Windows line ends."""
     for problem in _evidence(wanted).problems[facts["subject"]]:
-        if problem.kind not in _STOPS:
+        if problem.kind not in STOPS:
             yield failed(
                 f"{problem.place}: {problem.text}", "one value for each key", f"{problem.remedy} ({sources.K3S_PARSER})"
             )

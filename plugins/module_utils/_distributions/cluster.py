@@ -44,6 +44,8 @@ CONFIG_MAPS = (
     "kube-system/rke2-canal-config",
     "kube-flannel/kube-flannel-cfg",
 )
+UNFINISHED = "podnet.cni/distribution-network"
+"""Annotation of an object whose values are being changed: what it was before."""
 _OWNER = "objectset.rio.cattle.io/"
 _FLANNEL = "flannel.alpha.coreos.com/"
 _DAEMONS = ("kube-flannel", "flanneld")
@@ -95,6 +97,7 @@ def describe_node(node: Obj) -> dict[str, Any]:
         "microk8s": "microk8s.io/cluster" in marks,
         "ready": nodes.condition(node, "Ready")[0],
         "node_args": redact.yaml(notes.get("k3s.io/node-args") or notes.get("rke2.io/node-args") or ""),
+        "pod_cidrs": nodes.pod_cidrs(node),
         "flannel": {name[len(_FLANNEL) :]: value for name, value in notes.items() if name.startswith(_FLANNEL)},
     }
 
@@ -115,6 +118,7 @@ def _described(item: Obj) -> dict[str, Any]:
             for name, value in objects.notes(item).items()
             if name in (f"{_OWNER}owner-name", f"{_OWNER}owner-gvk", f"{helm.GROUP}/chart-url")
         },
+        "unfinished": UNFINISHED in objects.notes(item),
         "spec": without_secrets(spec),
         "conditions": fields.mappings(item, "status", "conditions"),
         "job": fields.text(item, "status", "jobName"),
@@ -142,7 +146,13 @@ def _rancher(item: Obj) -> dict[str, Any]:
         name: config[name] for name in ("machineGlobalConfig", "chartValues", "machineSelectorConfig") if name in config
     }
     spec = {"kubernetesVersion": fields.text(item, "spec", "kubernetesVersion"), "rkeConfig": kept}
-    return {**_named(item), "spec": without_secrets(spec), "ready": fields.at(item, "status", "ready")}
+    unfinished = UNFINISHED in objects.notes(item)
+    return {
+        **_named(item),
+        "unfinished": unfinished,
+        "spec": without_secrets(spec),
+        "ready": fields.at(item, "status", "ready"),
+    }
 
 
 def _pod(pod: Obj) -> dict[str, Any] | None:

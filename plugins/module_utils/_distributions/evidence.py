@@ -47,6 +47,22 @@ class Evidence:
                     found[report.node_title(node)] = flags
         return found
 
+    def nodes_of(self, product: str) -> tuple[dict[str, str], list[str]]:
+        """The Node of each host with this product, and the Linux Nodes that are none of the hosts."""
+        names: dict[str, str] = {}
+        for item in self.of_product(product):
+            for name in (item.value("node-name"), item.host.hostname, item.host.name):
+                names.setdefault(name.lower(), item.host.name)
+        found: dict[str, str] = {}
+        missing = []
+        for node in self.nodes:
+            name = fields.text(node, "name")
+            if name.lower() in names:
+                found[names[name.lower()]] = name
+            elif node.get("os") != "windows":
+                missing.append(name)
+        return found, missing
+
     @property
     def nodes(self) -> list[Mapping[str, Any]]:
         """The Nodes."""

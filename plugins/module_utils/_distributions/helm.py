@@ -100,7 +100,7 @@ def configs_in(text: str, path: str) -> tuple[list[dict[str, Any]], list[Problem
     """The HelmChartConfigs in a manifest of a server, in the shape of the facts of a cluster, and its problems."""
     found: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    for line, part in _documents(text):
+    for line, part in documents(text):
         document = yaml_text.load(part, path)
         problems += [
             Problem(each.kind, Place(path, each.place.line + line), each.text, each.remedy)
@@ -119,7 +119,7 @@ def configs_in(text: str, path: str) -> tuple[list[dict[str, Any]], list[Problem
     return found, problems
 
 
-def _documents(text: str) -> Iterator[tuple[int, str]]:
+def documents(text: str) -> Iterator[tuple[int, str]]:
     """The documents of a manifest, each with the number of lines before it."""
     part: list[str] = []
     before = 0

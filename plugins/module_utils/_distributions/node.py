@@ -20,6 +20,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._distributions import (
     kubeadm,
     kubespray,
     microk8s,
+    node_files,
     rancher,
     redact,
     service,
@@ -163,6 +164,7 @@ def gather(path: str, root: str = "/") -> dict[str, Any]:
         "rancher_agent": any(node.files.exists(each) for each in service.unit_paths(rancher.AGENT)),
         "files": list(node.read.values()),
         "directories": node.directories,
+        "unfinished": node.files.exists(node_files.STATE),
         "links": node.files.names("/sys/class/net"),
         "br_netfilter": node.br_netfilter(),
     }

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import yaml
 
 from ansible_collections.podnet.cni.tests.integration import _kube, _warm
 from ansible_collections.podnet.cni.tests.integration._netns import Host, Segment
+from ansible_collections.podnet.cni.tests.integration._reach import reachable_from
 from ansible_collections.podnet.cni.tests.integration.kube._leases import NODES, PREFIX, Cluster
 
 pytestmark = pytest.mark.kube
@@ -82,47 +81,6 @@ def program(host: Host, name: str, cluster: Cluster) -> None:
     assert done.get("changed"), done
 
 
-LISTEN = """
-import socket, sys
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server, socket.socket(fileno=0) as parent:
-    socket.send_fds(parent, [b"x"], [server.fileno()])
-"""
-
-
-def copy(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_WR)
-
-
-@contextlib.contextmanager
-def reachable_from(host: Host, port: int) -> Iterator[None]:
-    """Let a port of this machine's loopback be reached at the host's own: a socket keeps its first namespace."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        subprocess.run(host.enter(sys.executable, "-c", LISTEN, str(port)), stdin=theirs, check=True)
-        _data, (descriptor,), _flags, _address = socket.recv_fds(ours, 1, 1)
-    server = socket.socket(fileno=descriptor)
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                accepted, _address = server.accept()
-                upstream = socket.create_connection(("127.0.0.1", port))
-                for pair in ((accepted, upstream), (upstream, accepted)):
-                    threading.Thread(target=copy, args=pair, daemon=True).start()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join()
-
-
 def ping(host: Host, source: str, target: str) -> None:
     host.shell(f"ping -c 1 -W 2 -I {source} {target}")
 
@@ -149,7 +107,7 @@ def test_an_external_host_reads_the_leases_itself(cluster: Cluster, hosts: list[
     nodes = [{"name": "edge", "public_ip": edge.public_ip, "subnet": "10.44.240.0/24"}]
     cluster.module("flannel_lease", nodes=nodes, create_nodes=True)
     options = {"store": "kubernetes", "kubeconfig": str(cluster.kubeconfig), "firewall": "none", "subnet_file": ""}
-    with reachable_from(edge, cluster.kube.port):
+    with reachable_from(edge.enter, cluster.kube.port):
         done = edge.module(**options)
         assert (done.get("changed"), done.get("peers")) == (True, 1), done
         assert not edge.module(**options)["changed"]
@@ -170,7 +128,7 @@ def test_an_external_host_behind_nat(cluster: Cluster, hosts: list[Host]) -> Non
     annotate(cluster, "edge", "198.18.7.7")
     assert cluster.module("flannel_lease", nodes=nodes)["changed"]
     options = {"store": "kubernetes", "kubeconfig": str(cluster.kubeconfig), "firewall": "none", "subnet_file": ""}
-    with reachable_from(edge, cluster.kube.port):
+    with reachable_from(edge.enter, cluster.kube.port):
         assert "name it with lease" in edge.module(**options)["msg"]
         done = edge.module(**options, lease={"name": "edge"}, interface="eth0")
     assert (done.get("changed"), done.get("peers")) == (True, 1), done
