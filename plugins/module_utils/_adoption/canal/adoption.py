@@ -251,7 +251,8 @@ def _refuse_others(wanted: Wanted, found: CanalFound) -> None:
                 raise ConflictError(
                     f"{record.get('distribution') or 'k3s'} runs flannel inside its own process. Start its servers "
                     "with --flannel-backend=none before you install Canal. The playbook podnet.cni.distribution shows "
-                    "which file decides (docs/distributions.md)."
+                    "which file decides, and podnet.cni.distribution_network changes backend, MTU and more there: "
+                    "docs/distributions.md."
                 )
             if wanted.purpose != "install":
                 continue
@@ -274,8 +275,9 @@ def _refuse_owned(daemonset: Mapping[str, Any]) -> None:
     if release.startswith("rke2-"):
         raise ConflictError(
             f"DaemonSet {full_name(daemonset)} belongs to RKE2, whose Helm controller writes it again with each start "
-            f"of a server. Set its values with a HelmChartConfig called {release} in kube-system, or start the servers "
-            "with another cni. The playbook podnet.cni.distribution shows who owns which value (docs/distributions.md)."
+            f"of a server. Set its values with a HelmChartConfig called {release} in kube-system, into which the "
+            "playbook podnet.cni.distribution_network merges them, or start the servers with another cni. The playbook "
+            "podnet.cni.distribution shows who owns which value (docs/distributions.md)."
         )
     if release:
         raise ConflictError(

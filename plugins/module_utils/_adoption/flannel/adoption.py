@@ -398,7 +398,8 @@ def _refuse_others(found: FlannelFound) -> None:
         raise ConflictError(
             f"{embedded[0].get('distribution') or 'k3s'} runs flannel inside its own process. Start its servers with "
             "--flannel-backend=none before you install flannel yourself. The playbook podnet.cni.distribution "
-            "shows which file decides (docs/distributions.md)."
+            "shows which file decides, and podnet.cni.distribution_network changes backend, MTU and more there: "
+            "docs/distributions.md."
         )
     others = [item for item in found.records if item["plugin"] not in _HARMLESS and item["role"] not in CARRIES_NO_PODS]
     if others:
