@@ -27,7 +27,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 from ansible_collections.podnet.cni.plugins.module_utils._status import ways
 from ansible_collections.podnet.cni.plugins.module_utils._status.checks_cluster import CLUSTER_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._status.checks_flanneld import FLANNELD_CHECKS
-from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import DATAPLANE, HEARD, OVERLAY, SILENT
+from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import (
+    DATAPLANE,
+    HEARD,
+    NOT_ASKED,
+    OVERLAY,
+    SILENT,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._status.repairs import DRIFT as REPAIR
 
 Facts = Mapping[str, Any]
@@ -76,7 +82,7 @@ def leases(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 def silent(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     for host in facts["hosts"]:
         if host["state"] == SILENT:
-            remedy = "Reach it (SSH, Python, root), or name it in doctor_left_out if nobody has to look at it."
+            remedy = _WIDER if host["reason"] == NOT_ASKED else _REACH
             yield unknown(host["reason"], "facts of this host", remedy, host["name"])
         elif host["state"] == HEARD:
             yield ok("it answered", subject=host["name"])
@@ -271,6 +277,8 @@ def not_measured(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield unknown("nothing was measured", "a way from host to host", "Two hosts that answer are needed.")
 
 
+_REACH = "Reach it (SSH, Python, root), or name it in doctor_left_out if nobody has to look at it."
+_WIDER = "Run without --limit, or with a wider pattern: the picture is whole only with all hosts."
 _CONFIG = (
     "Name the etcd and the prefix that hold it (overlay_etcd_endpoints, overlay_etcd_prefix), set "
     "overlay_network_config, or write it with flannel_network."

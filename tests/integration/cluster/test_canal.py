@@ -22,6 +22,14 @@ from ansible_collections.podnet.cni.tests.unit import _canal_manifest as builder
 pytestmark = pytest.mark.cluster
 
 CALICO = "3.32.1"
+# Kinds that a release has besides those of the small manifest.
+MORE = {
+    "bgpconfigurations": "BGPConfiguration",
+    "globalnetworksets": "GlobalNetworkSet",
+    "hostendpoints": "HostEndpoint",
+    "networkpolicies": "NetworkPolicy",
+    "networksets": "NetworkSet",
+}
 SLEEP = ["/bin/sh", "-c", "sleep 86400"]
 NOTHING = ["/bin/sh", "-c", "true"]
 
@@ -29,6 +37,8 @@ NOTHING = ["/bin/sh", "-c", "true"]
 def manifest() -> list[builder.Obj]:
     """Canal's objects with commands that a shell has, and without the controllers, which need Calico."""
     made = [item for item in builder.manifest(CALICO) if item["kind"] not in ("Deployment", "PodDisruptionBudget")]
+    place = made.index(builder.find(made, "CustomResourceDefinition"))
+    made[place:place] = [builder.crd(plural, kind) for plural, kind in MORE.items()]
     pod = builder.find(made, "DaemonSet")["spec"]["template"]["spec"]
     for container in pod["initContainers"]:
         container["command"] = NOTHING
@@ -51,13 +61,20 @@ def fixture_canal() -> Iterator[Cluster]:
     with _cluster.running(3) as cluster:
         cluster.await_("a range for every node", lambda: len(ranges(cluster)) == 3)
         for node, subnet in ranges(cluster).items():
+            # Calico's agent switches it on.
+            cluster.inside(node, "sysctl", "-qw", "net.ipv4.ip_forward=1")
             for name in ("node", "cni"):
                 cluster.inside(node, "ctr", "-n", "k8s.io", "images", "tag", CLIENT, f"quay.io/calico/{name}:v{CALICO}")
             cluster.inside(node, "sh", "-ec", 'echo "$1" > /etc/cni/net.d/10-canal.conflist', "sh", conflist(subnet))
         file = cluster.folder / "canal.yaml"
         file.write_text(builder.text(manifest()))
         cluster.role(
-            "canal", canal_manifest=str(file), canal_kubeconfig=str(cluster.kubeconfig), canal_flannel_version="0.28.9"
+            "canal",
+            canal_manifest=str(file),
+            canal_kubeconfig=str(cluster.kubeconfig),
+            canal_flannel_version="0.28.9",
+            # The nodes are ready by the file of this test, which no CNI put there.
+            canal_allow_unknown_network=True,
         ).ok()
         cluster.await_ready()
         yield cluster

@@ -97,7 +97,9 @@ def test_a_host_that_the_run_leaves_out_has_its_name_and_is_not_said_to_be_in_no
     gathered["unasked"] = {"node3": ["198.18.0.4", "", "node3.example.org"], "store1": ["", "", ""]}
     made = build(measured(gathered))
     assert made["hosts"][2]["name"] == "node3"
-    assert "run without --limit" in made["hosts"][2]["reason"]
+    assert "not among the hosts of this run" in made["hosts"][2]["reason"]
+    [silent] = [each for each in made["findings"] if each["id"] == "host.silent"]
+    assert silent["remedy"].startswith("Run without --limit")
     assert (made["verdict"]["state"], made["hosts"][2]["state"]) == ("not_known", "silent")
 
 
