@@ -241,6 +241,7 @@ def live_gates() -> list[Gate]:
                 reports=(REPORTS / "guest.xml",),
                 weight=500,
                 needs_tools=True,
+                tries=2,
             )
         )
         gates.append(
