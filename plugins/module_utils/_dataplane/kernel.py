@@ -259,8 +259,12 @@ class Kernel:
         for link in plan.create_links:
             if link.name not in recreated:
                 self._create(link, warn)
+        # Without a route to its peers a node sends what its pods send to its default gateway, outside of any tunnel.
+        # So a link whose routes others take over stays until they have.
+        last = [link for link in plan.remove_links if not _in_the_way(link, plan)]
         for link in plan.remove_links:
-            self._try_link("remove", link.name, partial(self._remove, link.name))
+            if link not in last:
+                self._try_link("remove", link.name, partial(self._remove, link.name))
         for link in plan.create_links:
             if link.name in recreated:
                 self._create(link, warn)
@@ -273,7 +277,7 @@ class Kernel:
             refused = wireguard_device.apply(self._pyroute2, self.host, plan, wanted.preshared_key, private_key)
         self._bring_up([*plan.create_links, *[c.link for c in plan.change_links if c.what == "up"]])
         try:
-            refused += self._apply_entries(plan)
+            refused += self._take_over(plan, last)
         finally:
             self._check_macs(wanted)
         if refused:
@@ -281,6 +285,17 @@ class Kernel:
                 f"host {self.host}: the kernel refused {len(refused)} of {plan.entries()} entries: "
                 + "; ".join(refused[:FAILURES_SHOWN])
             )
+
+    def _take_over(self, plan: Plan, last: Sequence[Link]) -> list[str]:
+        """Carry out what there is one of per peer, and remove the links whose routes others have then.
+
+        Return what the kernel refused, each with its reason.
+        """
+        refused = self._apply_entries(plan)
+        for link in last:
+            self._try_link("remove", link.name, partial(self._remove, link.name))
+        # An on-link gateway of IPv6 is refused as long as it is reached over the link that is gone now.
+        return self._apply_entries(plan) if refused and last else refused
 
     def _create(self, link: Link, warn: Callable[[str], None]) -> None:
         """Make a link as flannel v0.28.9 does (pkg/backend/vxlan/device.go, ipip/ipip.go, wireguard/device.go)."""
@@ -404,6 +419,16 @@ class Kernel:
 
 def _names() -> Mapping[int, str]:
     return dict(socket.if_nameindex())
+
+
+def _in_the_way(old: Link, plan: Plan) -> bool:
+    """Whether a link to remove has the name, or may have the UDP port, that one of the plan's wants."""
+    if old.kind == "wireguard" and plan.set_wireguard:
+        return True
+    # A kernel shares a port among vxlan devices that agree on GBP (drivers/net/vxlan/vxlan_core.c, vxlan_find_sock).
+    return any(
+        new.name == old.name or (new.kind == old.kind == "vxlan" and new.gbp != old.gbp) for new in plan.create_links
+    )
 
 
 def _kind_missing(host: str, kind: str) -> str:
