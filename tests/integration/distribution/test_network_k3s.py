@@ -104,7 +104,7 @@ class Cluster(Hosts):
     def change(self, *options: str, code: int = 0, **variables: Any) -> str:
         """What a run of the playbook shows; C(variables) without their prefix."""
         given = {f"distribution_network_{name}": value for name, value in variables.items()}
-        given["distribution_network_kubeconfig"] = str(self.server.admin)
+        given.setdefault("distribution_network_kubeconfig", str(self.server.admin))
         done = _warm.ansible(
             "playbook",
             *("-i", str(self.inventory), "--diff", *options, "podnet.cni.distribution_network"),
@@ -255,7 +255,7 @@ def test_what_is_in_the_way_is_told_and_nothing_stays_half_changed(cluster: Clus
     cluster.inside(SERVER, "rm", "/etc/rancher/k3s/config.yaml.d/99-mine.yaml")
     # No right in the cluster.
     nobody = cluster.server.limited_kubeconfig("nobody", [])
-    shown = cluster.change("-e", f"distribution_network_kubeconfig={nobody}", code=2, backend=backend)
+    shown = cluster.change(code=2, backend=backend, kubeconfig=str(nobody))
     says(shown, "the right to list nodes is missing")
     # A host that does not answer.
     ghost = cluster.path / "ghost.yml"
