@@ -130,11 +130,22 @@ RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 # In the guest a test takes ten times as long, so of each kind one is run there: both backends, one family and both,
 # keys and modes, repair, and the restore at boot. The rest is left to PODNET_FULL=1.
 GUEST_FULL = {
+    "dataplane/test_mixed.py": tuple(
+        f"test_beside_a_running_flanneld[{name}]" for name in ("ipip", "wireguard-separate", "wireguard-auto")
+    ),
     "dataplane/test_moves.py": ("test_no_packet_leaves_outside_of_a_tunnel[ipip]",),
     "dataplane/test_tunnels.py": (
         *(
             f"test_pods_reach_each_other[{name}]"
-            for name in ("ipip", "wireguard-options", "wireguard-ipv4", "wireguard-ipv6")
+            # Those beside flanneld have ipip with DirectRouting and wireguard over IPv4.
+            for name in (
+                "ipip",
+                "ipip-directrouting",
+                "wireguard",
+                "wireguard-options",
+                "wireguard-ipv4",
+                "wireguard-ipv6",
+            )
         ),
         *(
             f"test_repair_switch_and_leave[{name}]"
