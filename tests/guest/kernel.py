@@ -58,6 +58,17 @@ def kernel() -> Kernel:
             raise Missing(f"{program} is missing: install {package}")
     if shutil.which("apt-get") is None:
         raise Missing("the guest's kernel is a package of Debian's, and this machine has no apt-get")
+    try:
+        return _newest()
+    except Missing:
+        if os.geteuid():
+            raise
+        # Lists that are missing, or name packages that the archive no longer has.
+        subprocess.run(["apt-get", "update"], capture_output=True, check=False)
+        return _newest()
+
+
+def _newest() -> Kernel:
     image = _image_package(_output("apt-cache", "depends", META))
     packages = [(name, _version(_output("apt-cache", "policy", name))) for name in (image, *BESIDE)]
     root = directory() / "_".join(version.replace(":", "%") for version in ("-".join(each) for each in packages))
