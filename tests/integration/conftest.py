@@ -33,6 +33,8 @@ LONG = (
     "kube/test_start_order.py",
     "upgrade/test_helm.py",
     "distribution/test_network_k3s.py",
+    "distribution/test_network_rke2.py",
+    "status/test_doctor.py",
     "dataplane/test_repair.py",
     "eda/test_flannel_leases.py",
     "rollout/test_stops.py",
@@ -84,6 +86,7 @@ FULL = {
         "test_one_value_more_and_the_others_stay",
         "test_what_is_in_the_way_is_told_and_nothing_stays_half_changed",
     ),
+    "distribution/test_network_rke2.py": ("test_the_values_of_a_cluster_that_rancher_provisions",),
     "eda/test_flannel_leases.py": ("test_kubernetes_restarted[True]", "test_etcd_compacted_while_disconnected"),
     "flannel_role/test_cluster.py": (
         "test_what_was_adopted_is_removed_where_it_is",

@@ -124,7 +124,8 @@ def _judge_component(each: Facts, plugin: str, expected: str) -> Iterator[Verdic
         yield failed(
             f"{seen}: it belongs to the distribution",
             expected,
-            "Configure it through the distribution, or switch its own network off there.",
+            "Configure it through the distribution: podnet.cni.distribution names the file that decides, and "
+            "podnet.cni.distribution_network changes it. Or switch its own network off there.",
         )
     elif role == "primary" and name != plugin:
         yield failed(

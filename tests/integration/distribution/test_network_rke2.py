@@ -207,6 +207,57 @@ def test_canals_mtu_with_all_other_values_kept_and_a_job_that_fails(cluster: Clu
     assert cluster.server.api("GET", CONFIG)["spec"] == after["spec"] and cluster.mtus() == {1350}
 
 
+class Rancher(threading.Thread):
+    """Writes the chart values of its cluster's object into the HelmChartConfig, over whatever is there."""
+
+    OBJECT = "/apis/provisioning.cattle.io/v1/namespaces/fleet-default/clusters/prod"
+
+    def __init__(self, server: _kube.KubeServer, values: dict[str, Any]) -> None:
+        super().__init__()
+        self.server = server
+        self.ended = threading.Event()
+        spec = {"kubernetesVersion": "v1.36.3+rke2r1", "rkeConfig": {"chartValues": {"rke2-canal": values}}}
+        where = "fleet-default"
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}}
+        server.apply(namespace, item("Cluster", "prod", "provisioning.cattle.io/v1", where, spec=spec))
+
+    def values(self) -> dict[str, Any]:
+        return dict(self.server.api("GET", self.OBJECT)["spec"]["rkeConfig"]["chartValues"]["rke2-canal"])
+
+    def run(self) -> None:
+        while not self.ended.wait(0.1):
+            with contextlib.suppress(RuntimeError, OSError):
+                self.server.apply(
+                    chart_config(json.dumps({**self.values(), "global": {"cattle": {"clusterId": "c-1"}}}))
+                )
+
+    def __enter__(self) -> Rancher:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.ended.set()
+        self.join()
+
+
+def test_the_values_of_a_cluster_that_rancher_provisions(cluster: Cluster) -> None:
+    management = {"management_kubeconfig": str(cluster.server.admin), "management_cluster": "fleet-default/prod"}
+    with Rancher(cluster.server, {"flannel": {"iface": "eth0"}}) as rancher:
+        says(cluster.change(code=2, mtu=1420), "Rancher owns this cluster", "management_kubeconfig")
+        shown = cluster.change("--check", mtu=1420, **management)
+        says(shown, "Cluster fleet-default/prod", "flannel.mtu: not set -> 1420")
+        assert rancher.values() == {"flannel": {"iface": "eth0"}}
+        cluster.change(mtu=1420, **management)
+        assert rancher.values() == {"flannel": {"iface": "eth0", "mtu": 1420}, "calico": {"vethuMTU": 1370}}
+        assert cluster.mtus() == {1370}
+        assert "changed=1" not in cluster.change(mtu=1420, **management)
+
+        says(cluster.change(code=2, mtu=HelmController.FAILS, **management), "The former values were put back")
+        assert rancher.values() == {"flannel": {"iface": "eth0", "mtu": 1420}, "calico": {"vethuMTU": 1370}}
+        assert cluster.mtus() == {1370}
+        assert not cluster.server.api("GET", Rancher.OBJECT)["metadata"].get("annotations")
+
+
 def test_a_job_that_hangs_and_former_values_that_do_not_come_up_either(cluster: Cluster) -> None:
     cluster.server.apply(chart_config(f"flannel: {{mtu: {HelmController.FAILS}}}\n"))
     shown = cluster.change(code=2, mtu=HelmController.HANGS)
