@@ -72,7 +72,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-started:
+since:
   description: When the service was started for the change, in seconds since 1970, 0 for not at all.
   returned: success
   type: float

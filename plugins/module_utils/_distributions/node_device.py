@@ -93,9 +93,9 @@ def restart(run: Run, unit: str, *, renew: bool, network: Sequence[str], backend
     """
     before = node_files.restarted()
     if before != 0:
-        return {"changed": False, "started": before or 0.0, "removed": []}
+        return {"changed": False, "since": before or 0.0, "removed": []}
     if check:
-        return {"changed": True, "started": 0.0, "removed": []}
+        return {"changed": True, "since": 0.0, "removed": []}
     removed: list[str] = []
     if renew:
         checked(run, ["systemctl", "stop", unit], missing=_SYSTEMD)
@@ -106,7 +106,7 @@ def restart(run: Run, unit: str, *, renew: bool, network: Sequence[str], backend
     verb = "start" if renew else "restart"
     checked(run, ["systemctl", "--no-block", verb, unit], missing=_SYSTEMD)
     node_files.note_restart(started)
-    return {"changed": True, "started": started, "removed": removed}
+    return {"changed": True, "since": started, "removed": removed}
 
 
 def clear(run: Run, *, network: Sequence[str], backend: str, keep: str, check: bool) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def clear(run: Run, *, network: Sequence[str], backend: str, keep: str, check: b
     for command in commands if not check else []:
         checked(run, command, missing=_IP)
     removed = [" ".join(command[1:]) for command in commands]
-    return {"changed": bool(removed), "started": 0.0, "removed": removed}
+    return {"changed": bool(removed), "since": 0.0, "removed": removed}
 
 
 def look(run: Run, question: Facts) -> dict[str, Any]:
