@@ -99,7 +99,7 @@ class Network:
         for host in hosts:
             for other in hosts:
                 for source, target in zip(pods[host.number], pods[other.number], strict=True):
-                    host.shell(f"ping -q -c 3 -i 0.2 -W 3 -I {source} {target}")
+                    host.shell(f"ping -q -c 3 -i 0.2 -w 30 -I {source} {target}")
 
     def _key(self, host: Host) -> str:
         return str(self._directory / f"key{host.number}")

@@ -83,9 +83,9 @@ def test_pods_reach_each_other(hosts: list[Host], tmp_path: Path, name: str) -> 
         assert host.module(**arguments)["actions"] == []
     for host in hosts:
         for other in hosts:
-            host.shell(f"ping -c 3 -i 0.2 -W 2 -I 10.5.{host.number}.5 10.5.{other.number}.5")
+            host.shell(f"ping -c 3 -i 0.2 -w 30 -I 10.5.{host.number}.5 10.5.{other.number}.5")
             if case.ipv6:
-                host.shell(f"ping -c 3 -i 0.2 -W 2 -I fd00:10:5:{host.number}::5 fd00:10:5:{other.number}::5")
+                host.shell(f"ping -c 3 -i 0.2 -w 30 -I fd00:10:5:{host.number}::5 fd00:10:5:{other.number}::5")
     # A peer that answered has an endpoint of its own by now, and still nothing is to be done.
     for host, arguments in zip(hosts, arguments_of(hosts, case, tmp_path), strict=True):
         assert host.module(**arguments)["actions"] == []
