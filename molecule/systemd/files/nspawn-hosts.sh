@@ -240,7 +240,8 @@ destroy() {
   if [ -e "/run/netns/$lab-underlay" ]; then
     ip netns delete "$lab-underlay"
   fi
-  rm -rf --one-file-system "$directory"
+  # The sockets of SSH connections are in /run.
+  rm -rf --one-file-system "$directory" "/run/$lab"
 }
 
 [ $# -ge 3 ] || fail "usage: nspawn-hosts.sh create|power-cycle|destroy LAB DIRECTORY ..."
