@@ -42,10 +42,10 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import f
 CLONE_NEWNET = 0x40000000
 MODULE = "ansible_collections.podnet.cni.plugins.modules.flannel_dataplane"
 CONFIG = {
-    4: {"Network": "10.64.0.0/11", "Backend": {"Type": "vxlan"}},
+    4: {"Network": "10.64.0.0/10", "Backend": {"Type": "vxlan"}},
     10: {
         "EnableIPv6": True,
-        "Network": "10.64.0.0/11",
+        "Network": "10.64.0.0/10",
         "IPv6Network": "fd00:10::/32",
         "Backend": {"Type": "vxlan"},
     },
