@@ -66,10 +66,28 @@ def plan(
         made = change_k3s.plan(found, wanted, dropin)
     else:
         made = change_rke2.plan(found, wanted)
+    if len(products) == 1 and found.nodes:
+        problems += _unproved(found, made)
     if len(products) == 1 and _is_of_rancher(found):
         made = change_rancher.into(made, management, management_cluster)
     made.problems = [*problems, *made.problems]
     return made.to_dict()
+
+
+def _unproved(found: evidence.Evidence, made: change.Plan) -> list[str]:
+    """Why the way of packets could not be proved on the hosts afterwards, empty where it can be."""
+    if not made.nodes:
+        return ["none of the hosts is a Node of this cluster, and so nothing could be proved: name its nodes as hosts"]
+    names = set(made.nodes.values())
+    bare = sorted(
+        fields.text(node, "name") for node in found.nodes if node.get("name") in names and not node.get("pod_cidrs")
+    )
+    if not bare:
+        return []
+    return [
+        f"Nodes without a podCIDR: {', '.join(bare)}. flannel has no range for their pods, and the way of packets to "
+        "them could not be proved: podnet.cni.preflight of the cluster says what hands ranges out"
+    ]
 
 
 def _is_of_rancher(found: evidence.Evidence) -> bool:

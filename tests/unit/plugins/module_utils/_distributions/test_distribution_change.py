@@ -29,8 +29,12 @@ def trio(root: Path, server: str = "", agent: str = "", **more: Any) -> dict[str
     return {**made, "a1": samples.k3s(root / "a1", agent, command="k3s agent", **more)}
 
 
+def node(name: str, **more: Any) -> Facts:
+    return {**samples.api_node(name, **more), "pod_cidrs": ["10.42.0.0/24"]}
+
+
 def nodes(*names: str, **more: Any) -> Facts:
-    return samples.cluster(nodes=[samples.api_node(name, kubelet="v1.36.2+k3s1") for name in names], **more)
+    return samples.cluster(nodes=[node(name, kubelet="v1.36.2+k3s1") for name in names], **more)
 
 
 def plan(hosts: dict[str, Facts], cluster: Facts | None = None, **options: Any) -> Facts:
@@ -246,7 +250,7 @@ def rke2(root: Path, values: str = CANAL, config: str = "", **facts: Any) -> tup
         "a1": samples.rke2(root / "a1", "", command="rke2 agent"),
     }
     made = {
-        "nodes": [samples.api_node(name) for name in hosts],
+        "nodes": [node(name) for name in hosts],
         "helm_charts": [samples.chart()],
         "helm_chart_configs": [samples.chart_config(values=values)] if values else [],
     }
@@ -317,6 +321,16 @@ def test_what_the_charts_cannot_do_is_told(tmp_path: Path) -> None:
     assert "cni of the servers is cilium" in said(config="cni: cilium\n", mtu=1400)
     rancher = samples.chart_config(values='{"global": {"cattle": {"clusterId": "c-1"}}}')
     assert "Rancher owns this cluster" in said(mtu=1400, facts={"helm_chart_configs": [rancher]})
+
+
+def test_a_change_that_could_not_be_proved_is_refused(tmp_path: Path) -> None:
+    bare = {**node("a1"), "pod_cidrs": []}
+    hosts, cluster = rke2(tmp_path, nodes=[node("s1"), bare, {**bare, "name": "other"}])
+    [problem] = network_change.plan(hosts, cluster, {"mtu": 9000})["problems"]
+    assert "Nodes without a podCIDR: a1. " in problem
+    hosts, cluster = rke2(tmp_path / "x", nodes=[node("n1"), node("n2")])
+    [problem] = network_change.plan(hosts, cluster, {"mtu": 9000})["problems"]
+    assert "none of the hosts is a Node" in problem
 
 
 def test_a_change_of_rke2_that_was_cut_off_is_finished(tmp_path: Path) -> None:
