@@ -25,7 +25,8 @@ options:
     description: The service that has to run. Left out, none is looked at.
     type: str
   since:
-    description: When the service was started for the change, as RV(podnet.cni.distribution_network_restart#module:since) has it.
+    description:
+      - When the service was started for the change, as RV(podnet.cni.distribution_network_restart#module:since) has it.
     type: float
     default: 0
   subnet_file:
