@@ -68,6 +68,13 @@ options:
         description: Octets of payload in each echo request to this target. Left out, what O(size) says.
         type: int
         version_added: 1.0.0
+      search:
+        description:
+          - Where no packet of O(targets[].size) is answered, whether to search for the largest that is, see
+            RV(probes[].largest_packet). For targets of protocol V(icmp).
+        type: bool
+        default: false
+        version_added: 1.0.0
   source:
     description:
       - Name of the place where the packets come from. A target with the same name is left out.
@@ -102,6 +109,14 @@ options:
     description: Seconds to wait for an answer.
     type: float
     default: 1
+  insist:
+    description:
+      - Echo requests that follow where none of the first O(count) was answered, 20 in a second, with three seconds to
+        wait for an answer. So a link that loses many packets, or delays them, is not taken for one that carries none.
+      - RV(probes[].sent) counts them. With V(0), none follow. Ports are tried O(count) times, whatever this is.
+    type: int
+    default: 10
+    version_added: 1.0.0
   size:
     description:
       - Octets of payload in each echo request. The packet is longer by 28 octets with IPv4 and by 48 with IPv6.
@@ -279,7 +294,8 @@ probes:
     largest_packet:
       description:
         - Octets of the largest packet that was answered, IP header included. V(0) when none was.
-        - Only with O(largest_packet=true), for V(icmp).
+        - Only for V(icmp), with O(largest_packet=true), or with O(targets[].search=true) where no packet was answered.
+        - A size that is not answered is tried again with ten packets, so that lost packets are not taken for too large.
       type: int
       sample: 1450
     error:
@@ -307,6 +323,7 @@ TARGET: dict[str, Any] = {
     "port": {"type": "int"},
     "expect": {"type": "str", "choices": list(probe_plan.EXPECTATIONS)},
     "size": {"type": "int"},
+    "search": {"type": "bool", "default": False},
 }
 ARGUMENT_SPEC: dict[str, Any] = {
     "targets": {"type": "list", "elements": "dict", "required": True, "options": TARGET},
@@ -317,6 +334,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "count": {"type": "int", "default": 3},
     "interval": {"type": "float", "default": 0.2},
     "timeout": {"type": "float", "default": 1},
+    "insist": {"type": "int", "default": 10},
     "size": {"type": "int", "default": 56},
     "fragment": {"type": "bool", "default": False},
     "payload": {"type": "str", "default": "podnet.cni probe"},
@@ -331,7 +349,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
 
 def settings_of(params: dict[str, Any]) -> probe_plan.Settings:
     """How to measure; raises InputError for values that make no sense."""
-    for option, least in (("count", 1), ("sample", 0), ("size", 0), ("parallel", 1)):
+    for option, least in (("count", 1), ("sample", 0), ("size", 0), ("insist", 0), ("parallel", 1)):
         if params[option] < least:
             raise InputError(f"{option} is {params[option]}. Give at least {least}.")
     try:
@@ -349,6 +367,7 @@ def settings_of(params: dict[str, Any]) -> probe_plan.Settings:
         params["refusal"] == "reachable",
         params["parallel"],
         params["source_address"] or "",
+        params["insist"],
     )
 
 

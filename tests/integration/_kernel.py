@@ -26,6 +26,7 @@ FEATURES = {
     "ipip": "ip link add name probe0 type ipip local 198.18.0.1",
     "wireguard": "ip link add name probe0 type wireguard",
     "nft_queue": RULES.format(rule="queue flags bypass to 98"),
+    "netem": "ip link set lo up && tc qdisc add dev lo root netem delay 1ms",
     "SCTP": f"{sys.executable} -S -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132)'",
     # One inside of a guest would take minutes to start.
     "API server outside of it": f'test -e "${API}"',

@@ -115,6 +115,10 @@ FULL = {
         *(f"test_interruption_of_the_way_back_is_mended_by_the_next_run[{writes}]" for writes in (6, 10)),
     ),
     "rollout/test_stops.py": ("test_rolled_back_on_request[1]", "test_held_while_somebody_else_writes[True]"),
+    "status/test_bad_links.py": (
+        "test_an_mtu_on_a_way_that_loses_packets_is_both",
+        "test_an_overlay_is_made_and_looked_at_over_links_that_lose_packets",
+    ),
     "status/test_doctor.py": (
         *(f"test_faults_are_found_and_repaired[{shape}]" for shape in ("host-gw", "direct", "ipv4")),
         "test_a_peer_on_which_a_real_flanneld_works",
@@ -131,7 +135,7 @@ FULL = {
 LEFT = {f"{HERE / name}::{test}" for name, tests in FULL.items() for test in tests}
 RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 # In the guest a test takes ten times as long, so of each kind one is run there: both backends, one family and both,
-# keys and modes, repair, and the restore at boot. The rest is left to PODNET_FULL=1.
+# keys and modes, repair, the restore at boot, and two bad links. The rest is left to PODNET_FULL=1.
 GUEST_FULL = {
     "dataplane/test_mixed.py": tuple(
         f"test_beside_a_running_flanneld[{name}]" for name in ("ipip", "wireguard-separate", "wireguard-auto")
@@ -156,6 +160,7 @@ GUEST_FULL = {
         ),
         *(f"test_repair_switch_and_leave[{name}]" for name in ("wireguard-ipv6", "wireguard-auto")),
     ),
+    "status/test_bad_links.py": tuple(f"test_a_bad_link_by_netem[{name}]" for name in ("order", "loss", "slow-loss")),
     "restore/test_round_trip.py": (
         *(f"test_everything_is_back_as_it_was[{name}]" for name in ("ipip", "wireguard", "wireguard-auto")),
     ),

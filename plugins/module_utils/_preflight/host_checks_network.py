@@ -333,6 +333,30 @@ def _no_answer(facts: Facts, wanted: Facts, target: str, over: Facts, expected: 
     return failed(seen, expected, remedy)
 
 
+@check("host.path_loss", "warning", "No packets are lost between hosts")
+def path_loss(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """A link that loses some is neither cut nor blocked, and a lease or rule cannot help it."""
+    probes = facts.get("path_probes")
+    if not isinstance(probes, (list, tuple)):
+        yield skipped("the ways between hosts were not measured")
+        return
+    expected = "an answer to each echo request"
+    for probe in mappings(probes):
+        target, loss = probe.get("target"), number(probe.get("loss"))
+        if not probe.get("reachable") or loss is None:
+            continue
+        if loss:
+            name = at(facts, "underlay", "name")
+            remedy = (
+                f"Look at load and errors of {name} on both ends (ip -s link, ethtool -S) and of what lies between: "
+                "the overlay loses what they lose."
+            )
+            seen = f"{loss:g} % of {probe.get('sent')} packets to {target} are lost"
+            yield failed(seen, expected, remedy)
+        else:
+            yield ok(f"none to {target}", expected)
+
+
 @check("host.path_mtu", "error", "Packets of the overlay fit through the ways between hosts")
 def path_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """Compare the largest packet that got through with the pods' MTU and what the backend puts around it."""
@@ -582,6 +606,7 @@ NETWORK_CHECKS = (
     udp_port,
     overlay_link,
     udp_open,
+    path_loss,
     path_mtu,
     link_mtu,
     health_port,

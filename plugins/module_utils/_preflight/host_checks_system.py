@@ -374,7 +374,7 @@ def checksum_offload(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     elif after > before and on:
         remedy = (
             f"Try on all hosts: ethtool -K {on[0]} tx-checksum-ip-generic off, and a udev rule that does it again when "
-            "the link is made."
+            "the link is made. Where packets are lost, too, a link damages them on the way: see its errors."
         )
         yield failed(f"{after - before:.0f} UDP packets with a wrong checksum, offload is on", expected, remedy)
     else:

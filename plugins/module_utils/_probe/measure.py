@@ -30,6 +30,15 @@ LEAST_MTU = {4: 68, 6: 1280}
 _COUNTS = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _TIMES = re.compile(r"^rtt min/avg/max/mdev = ([\d.]+)/([\d.]+)/([\d.]+)/([\d.]+) ms", re.MULTILINE)
 
+# Where nothing was answered: seconds between further packets, and to wait for the answers of a way with much delay.
+BRISK = 0.05
+PATIENCE = 3.0
+# A size that nobody answers is tried again with so many packets. Of a way that loses half of them, one in a thousand
+# sizes is taken for too large.
+TRIES = 10
+# Seconds to wait for the answer to a size at least; four round trips where these take longer.
+LEAST_WAIT = 0.3
+
 # "local error: message too long, mtu=1500", "Frag needed and DF set (mtu = 1450)", "Packet too big: mtu=1400",
 # and for IPv6 "mtu: 1500"
 _NAMED_MTU = re.compile(r"mtu ?[=:] ?(\d+)")
@@ -54,7 +63,8 @@ EXPECTATIONS = ("any", "reachable", "unreachable")
 class Target:
     """An address to reach and the name it is reported by; C(port) is 0 for ICMP. C(expect) is one of EXPECTATIONS.
 
-    C(size) is the payload of its echo requests in octets, None for that of the settings.
+    C(size) is the payload of its echo requests in octets, None for that of the settings. With C(search), the largest
+    packet is searched for where none of that size is answered.
     """
 
     name: str
@@ -63,6 +73,7 @@ class Target:
     port: int = 0
     expect: str = "any"
     size: int | None = None
+    search: bool = False
 
     @property
     def version(self) -> int:
@@ -75,7 +86,8 @@ class Settings:
     """How to measure: packets per target, seconds between them and to wait, payload in octets, search limit or 0.
 
     C(payload) is what a UDP datagram carries, C(refusal_reaches) whether a port that refuses counts as reachable,
-    C(parallel) the number of targets at a time, C(source_address) the address to come from or empty.
+    C(parallel) the number of targets at a time, C(source_address) the address to come from or empty, C(insist) the
+    number of further echo requests where none was answered.
     """
 
     count: int
@@ -88,6 +100,11 @@ class Settings:
     refusal_reaches: bool = True
     parallel: int = 50
     source_address: str = ""
+    insist: int = 0
+
+    def size_for(self, target: Target) -> int:
+        """The payload of the echo requests to it, in octets."""
+        return self.size if target.size is None else target.size
 
     def source_for(self, target: Target) -> str:
         """The address to come from, or nothing where it is of the other family."""
@@ -127,7 +144,10 @@ def parse_targets(items: Sequence[Mapping[str, Any]], expect: str = "any") -> li
         size = item.get("size")
         if size is not None and (protocol != ICMP or size < 0):
             raise InputError(f"{where}.size is {size}. It is the payload of echo requests: give 0 or more, with icmp.")
-        target = Target("", address, protocol, port or 0, item.get("expect") or expect, size)
+        search = bool(item.get("search"))
+        if search and protocol != ICMP:
+            raise InputError(f"{where}.search is true, but only echo requests have a size. Leave it out, or give icmp.")
+        target = Target("", address, protocol, port or 0, item.get("expect") or expect, size, search)
         target = replace(target, name=item["name"] or place(target))
         if target.name in names:
             raise InputError(f"{where}.name is {target.name!r}, which an earlier target has. Use each name once.")
@@ -182,16 +202,20 @@ def largest_packet(target: Target, ping: Ping, settings: Settings) -> int:
     """Return the largest IP packet in octets, not fragmented, that is answered; 0 when not even the least is.
 
     The host or a router may name the MTU that is in the way: then the search continues there. A size that nobody
-    complains about and nobody answers is tried a second time, so that one lost packet does not spoil the result.
+    complains about and nobody answers is tried again with many packets, so that a way that loses some does not spoil
+    the result. How long to wait is learned from the answer to the least packet.
     """
 
-    def attempt(size: int) -> tuple[bool, int]:
+    many = ["-c", str(TRIES), "-i", str(BRISK)]
+
+    def ask(size: int, seconds: float, *often: str) -> tuple[int, str, str]:
+        command = ["-M", "do", "-s", str(size - HEADERS[target.version]), "-W", str(seconds), *often]
+        return ping([*command, *_origin(target, settings), target.address])
+
+    def attempt(size: int, seconds: float) -> tuple[bool, int]:
         """Return whether the size was answered, and the MTU that a complaint named, or 0."""
-        payload = size - HEADERS[target.version]
-        command = ["-M", "do", "-s", str(payload), "-c", "1", "-W", str(settings.timeout)]
-        command += [*_origin(target, settings), target.address]
-        for _again in range(2):
-            code, out, err = ping(command)
+        for often in (["-c", "1"], many):
+            code, out, err = ask(size, seconds, *often)
             if code == 0:
                 return True, 0
             named = _NAMED_MTU.search(out + err)
@@ -199,12 +223,16 @@ def largest_packet(target: Target, ping: Ping, settings: Settings) -> int:
                 return False, int(named.group(1))
         return False, 0
 
-    low, high = LEAST_MTU[target.version], settings.largest_up_to
-    if not attempt(low)[0]:
+    own = settings.size_for(target) + HEADERS[target.version]
+    low, high = LEAST_MTU[target.version], settings.largest_up_to or own
+    code, out, _err = ask(low, max(settings.timeout, PATIENCE), *many)
+    if code or high <= low:
         return 0
+    rtt = parse(out)["rtt_max"]
+    seconds = settings.timeout if rtt is None else max(LEAST_WAIT, round(rtt / 250, 3))
     size = high
     while low < high:
-        answered, named = attempt(size)
+        answered, named = attempt(size, seconds)
         if answered:
             low = size
         elif low <= named < size:
@@ -228,20 +256,30 @@ def measure(source: str, target: Target, tools: Tools, settings: Settings) -> di
         reachable=result["received"] > 0,
         expect=target.expect,
     )
-    if settings.largest_up_to and is_ping:
-        result["largest_packet"] = largest_packet(target, tools.ping, settings) if result["reachable"] else 0
+    answered = result["reachable"]
+    if is_ping and (settings.largest_up_to or (target.search and not answered)):
+        searched = answered or target.search
+        result["largest_packet"] = largest_packet(target, tools.ping, settings) if searched else 0
     return result
 
 
 def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
-    """Counts, loss and round trips of echo requests, the kind of answer, and ping's words when none came."""
-    command = ["-q", "-c", str(settings.count), "-i", str(settings.interval), "-W", str(settings.timeout)]
-    size = settings.size if target.size is None else target.size
-    command += ["-s", str(size), "-M", "dont" if settings.fragment else "do", *_origin(target, settings)]
-    command.append(target.address)
-    _code, out, err = ping(command)
+    """Counts, loss and round trips of echo requests, the kind of answer, and ping's words when none came.
+
+    On a bad way the few packets of a measurement may all be lost, or be answered late: where nothing came back and
+    nobody said why, more of them follow.
+    """
+    command = ["-s", str(settings.size_for(target)), "-M", "dont" if settings.fragment else "do"]
+    command += _origin(target, settings)
+    often = ["-q", "-c", str(settings.count), "-i", str(settings.interval), "-W", str(settings.timeout)]
+    _code, out, err = ping([*often, *command, target.address])
     result = parse(out)
     reason = err.strip().splitlines()
+    if result["sent"] and not result["received"] and not reason and settings.insist:
+        often = ["-q", "-c", str(settings.insist), "-i", str(BRISK), "-W", str(max(settings.timeout, PATIENCE))]
+        more = parse(ping([*often, *command, target.address])[1])
+        sent = result["sent"] + more["sent"]
+        result = {**more, "sent": sent, "loss": round(100 * (sent - more["received"]) / sent, 1)}
     result["error"] = reason[-1] if reason and not result["received"] else ""
     silent = connector.FAILED if result["error"] else connector.NONE
     result["answer"] = connector.REPLIED if result["received"] else silent
@@ -296,6 +334,9 @@ def complaint(result: Mapping[str, Any], max_loss: float) -> str:
     if result["expect"] == "unreachable" and result["reachable"]:
         return f"{result['source']} reaches {result['target']} ({where}), which it should not: {HOW[result['answer']]}"
     if result["expect"] == "reachable" and (not result["reachable"] or result["loss"] > max_loss):
+        if not result["reachable"] and result.get("largest_packet"):
+            largest = result["largest_packet"]
+            return f"{result['source']} reaches {result['target']} ({where}) with packets of at most {largest} octets"
         because = f": {result['error']}" if result["error"] else ""
         return f"{result['source']} loses {result['loss']:g} % to {result['target']} ({where}){because}"
     return ""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
     Check,
@@ -252,7 +253,7 @@ def pods(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 @check("way.mtu", "error", "Full-size packets get through")
 def mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    yield from _broken(facts, lambda way: way["state"] == ways.CUT, _MTU)
+    yield from _broken(facts, lambda way: way["state"] == ways.CUT, _fitting(facts))
 
 
 @check("way.lossy", "warning", "No packets are lost")
@@ -294,12 +295,9 @@ _PODS = (
     "Let the pods through: sysctl net.ipv4.ip_forward and net.ipv6.conf.all.forwarding, every forward chain (see "
     "host.forward_rules) and the routes between pods (see host.pod_routes). Docker, firewalld and ufw drop by default."
 )
-_MTU = (
-    "Set the backend's option MTU in the network config to what the path carries less the encapsulation, "
-    "then run podnet.cni.overlay."
-)
 _LOSSY = (
-    "Measure again with more packets (doctor_count=100); look at the load and the errors of the links on both ends."
+    "Measure again with more packets (doctor_count=100). Look at the load and the errors of the links on both ends "
+    "(ip -s link, ethtool -S), first of all where packets are lost without the overlay, too."
 )
 
 
@@ -312,6 +310,24 @@ def _opening(facts: Facts) -> str:
     if at(facts, "backend") == "ipip":
         return "Let IP protocol 4 (IPIP) through in both directions on both hosts and between them."
     return "Let the backend's packets through in both directions on both hosts and between them."
+
+
+def _fitting(facts: Facts) -> str:
+    """What to set to which size, by the largest packet that any way carries which does not carry all."""
+    sizes = [int(way["largest"]) for way in facts["links"] if way["state"] == ways.CUT and way["largest"]]
+    backend = str(at(facts, "backend") or "")
+    if not sizes:
+        return (
+            "Set the backend's option MTU in the network config to what the path carries less the encapsulation, then "
+            "run podnet.cni.overlay."
+        )
+    size = min(sizes) + overhead.RESERVED.get(backend, 0)
+    what = (
+        f"Set the backend's option MTU in the network config to {size}"
+        if backend in ("vxlan", "wireguard")
+        else f"Set the MTU of the underlay's links to {size}"
+    )
+    return f"{what} or less, so that pods get MTU {min(sizes)}, and run podnet.cni.overlay; then restart the pods."
 
 
 def _cause(facts: Facts, way: Mapping[str, Any]) -> str:
@@ -343,14 +359,13 @@ def _broken(facts: Facts, wanted: Callable[[Mapping[str, Any]], bool], remedy: s
                 continue
             lonely = _lonely(judged, bad)
             for name in lonely:
-                number = sum(1 for way in bad if name in (way["source"], way["target"]))
-                yield failed(f"{_how(bad[0], layer, family)} on all {number} ways to and from it", "", remedy, name)
+                its = [way for way in bad if name in (way["source"], way["target"])]
+                yield failed(f"{_how(facts, its)} on all {len(its)} ways to and from it", "", remedy, name)
             left = [way for way in bad if not {way["source"], way["target"]} & set(lonely)]
             for way in left[:SHOWN]:
-                name = f"{way['source']} -> {way['target']}"
-                yield failed(_how(way, layer, family), "", remedy, name)
+                yield failed(_how(facts, [way]), "", remedy, f"{way['source']} -> {way['target']}")
             if len(left) > SHOWN:
-                yield failed(f"{_how(left[0], layer, family)} on {len(left) - SHOWN} more ways", "", remedy)
+                yield failed(f"{_how(facts, left[SHOWN:])} on {len(left) - SHOWN} more ways", "", remedy)
 
 
 def _lonely(judged: Sequence[Mapping[str, Any]], bad: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -362,14 +377,26 @@ def _lonely(judged: Sequence[Mapping[str, Any]], bad: Sequence[Mapping[str, Any]
     return [name for name, number in bad_of.items() if 2 < number == all_of[name] < len(measured)]
 
 
-def _how(way: Mapping[str, Any], layer: str, family: int) -> str:
-    where = "from pod to pod" if layer == ways.POD else "from host to host"
+def _how(facts: Facts, bad: Sequence[Mapping[str, Any]]) -> str:
+    """What is wrong with ways of one layer, family and state."""
+    way = bad[0]
+    where = f"over {NAMES[way['family']]} from {'pod to pod' if way['layer'] == ways.POD else 'host to host'}"
     if way["state"] == ways.CUT:
-        return f"over {NAMES[family]} {where} small packets pass and those of {way['full_size']} octets do not"
+        sizes = [int(each["largest"]) for each in bad if each["largest"]]
+        largest = f", the largest that does has {min(sizes)}" if sizes else ""
+        return f"{where} small packets pass and those of {way['full_size']} octets do not{largest}"
     if way["state"] == ways.LOSSY:
-        loss = max(way["loss"] or 0, way["full_loss"] or 0)
-        return f"over {NAMES[family]} {where} {loss:g} % of packets are lost"
-    return f"over {NAMES[family]} {where} nothing answers"
+        loss = max(max(each["loss"] or 0, each["full_loss"] or 0) for each in bad)
+        up_to = "up to " if len(bad) > 1 else ""
+        return f"{where} {up_to}{loss:g} % of packets are lost{_below(facts, bad)}"
+    return f"{where} nothing answers"
+
+
+def _below(facts: Facts, bad: Sequence[Mapping[str, Any]]) -> str:
+    """What the hosts themselves lose, without the overlay, where that was measured."""
+    keys = [(way["source"], way["target"], way["family"], ways.UNDERLAY) for way in bad]
+    losses = [loss for key in keys for loss in [at(facts["by_way"].get(key), "loss")] if loss is not None]
+    return f" ({max(losses):g} % without the overlay)" if losses else ""
 
 
 def _several(entries: Sequence[Mapping[str, Any]]) -> str:

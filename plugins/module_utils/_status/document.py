@@ -29,7 +29,7 @@ WELL, IMPAIRED, NOT_KNOWN, BROKEN = ("well", "impaired", "not_known", "broken")
 """From good to bad. A network of which something is not known may be broken, and is never better than that."""
 
 # The picture measures the ways between hosts itself.
-MEASURED_HERE = ("host.udp_open", "host.path_mtu", "host.pods_reach")
+MEASURED_HERE = ("host.udp_open", "host.path_loss", "host.path_mtu", "host.pods_reach")
 # What the comparison with the leases found is not told a second time: the preflight's check, and that of the picture.
 SUPERSEDED = {
     "host.subnet_file": ("dataplane.file", "flanneld.unit"),

@@ -27,6 +27,9 @@ TUNNELS = ("vxlan", "wireguard", "ipip")
 # Octets of the IP and ICMP headers in front of the payload of an echo request (RFC 791, RFC 8200, RFC 792, RFC 4443).
 HEADERS = {4: 28, 6: 48}
 SMALL = 56
+# A way on which no full-size packet was answered does not carry them, unless that comes to pass once in so many times
+# where as many packets are lost as of the small ones.
+CHANCE = 1000
 # Parts of a host without which nothing is measured, in words.
 _TROUBLE = {"measurements": "its measurements", "pod": "a pod"}
 
@@ -89,7 +92,12 @@ def targets(
                 if full:
                     wanted.append(full - HEADERS[family])
                 own["pod" if layer == POD else "host"] += [
-                    {"name": _key(layer, family, size, target["name"]), "address": address, "size": size}
+                    {
+                        "name": _key(layer, family, size, target["name"]),
+                        "address": address,
+                        "size": size,
+                        "search": size != SMALL,
+                    }
                     for size in wanted
                 ]
     return found
@@ -153,6 +161,7 @@ def _link(
         "rtt_max": None,
         "full_size": None,
         "full_loss": None,
+        "largest": None,
     }
     small = sizes.get(SMALL)
     if small is None or not small.get("sent"):
@@ -180,14 +189,16 @@ def _link(
         loss=float(small.get("loss") or 0), rtt_avg=small.get("rtt_avg"), rtt_max=small.get("rtt_max"), state=FINE
     )
     full = next(((size, probe) for size, probe in sizes.items() if size != SMALL), None)
-    if not small.get("received"):
+    if not small.get("received") and not (full and full[1].get("received")):
         entry.update(state=NONE, reason=str(small.get("error") or ""))
     elif full is not None:
         size, probe = full
-        loss = float(probe.get("loss") or 0) if probe.get("sent") else 100.0
-        entry.update(full_size=size + HEADERS[family], full_loss=loss)
-        # Where small ones are lost, too, it is not their size.
-        if not probe.get("received") and not entry["loss"]:
+        sent = int(probe.get("sent") or 0)
+        loss = float(probe.get("loss") or 0) if sent else 100.0
+        entry.update(full_size=size + HEADERS[family], full_loss=loss, largest=probe.get("largest_packet") or None)
+        passes = probe.get("received") or int(entry["largest"] or 0) >= entry["full_size"]
+        # Where small ones are lost, too, it need not be their size.
+        if not passes and (entry["loss"] / 100) ** sent < 1 / CHANCE:
             entry.update(state=CUT, reason=str(probe.get("error") or ""))
         elif loss or entry["loss"]:
             entry["state"] = LOSSY

@@ -84,8 +84,10 @@ def plan(
     }
 
 
-def near(leases: Sequence[Mapping[str, Any]], node: str, sample: int) -> list[dict[str, str]]:
+def near(leases: Sequence[Mapping[str, Any]], node: str, sample: int) -> list[dict[str, Any]]:
     """Targets for a probe from C(node): the vxlan links of so many others, in the order of the leases.
+
+    Where none of their packets passes, the largest that does is searched for.
 
     Such a link has the first address of its node's subnet. Other backends have no link that answers.
     """
@@ -94,7 +96,7 @@ def near(leases: Sequence[Mapping[str, Any]], node: str, sample: int) -> list[di
         for lease in leases
         if lease["name"] != node and lease.get("backend_type") == "vxlan" and lease.get("subnet")
     ]
-    return [{"name": address, "address": address} for address in firsts[:sample]]
+    return [{"name": address, "address": address, "search": True} for address in firsts[:sample]]
 
 
 def batches(hosts: Sequence[str], serial: Any) -> list[list[str]]:

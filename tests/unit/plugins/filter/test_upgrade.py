@@ -74,6 +74,10 @@ def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
         ({"mtu": 1450, "probes": [way("a"), way("b", largest=1500), way("c", largest=None)]}, []),
         ({"mtu": 1450, "probes": [way("a"), way("b", largest=1400)]}, ["packets of more than 1400", "MTU is 1450"]),
         ({"probes": [way("a"), way("b", 33.3)]}, ["loses 33.3 % to b"]),
+        (
+            {"mtu": 1450, "probes": [way("a", 66.7, 1350), way("b", 100, 0)]},
+            ["loses 66.7 % to a, 100 % to b, and packets of more than 1350 octets do not get through"],
+        ),
         ({"problem": "no link flannel.1."}, ["no link flannel.1"]),
         ({"dataplane": [step(name) for name in "abcde"]}, ["to do: a, b, c (and 2 more)"]),
         ({"dataplane": [step("a")], "problem": "no way."}, ["no way, and the data plane", "to do: a"]),

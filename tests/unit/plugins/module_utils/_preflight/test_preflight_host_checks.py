@@ -20,6 +20,9 @@ CONFIG = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
 BY_ID = {check.id: check for check in HOST_CHECKS}
 
 
+ANSWERS = {"reachable": True, "sent": 10, "received": 10, "loss": 0.0}
+
+
 def healthy(name="node1", last=11):
     """The facts of a node that runs flannel, and nothing is wrong with it."""
     return {
@@ -148,7 +151,7 @@ def healthy(name="node1", last=11):
         "overlay_probes": [{"target": "node2", "address": "10.244.12.0", "reachable": True}],
         "pod_probes": [{"target": "node2", "address": "10.244.12.2", "reachable": True, "sent": 2, "received": 2}],
         "pod_problem": "",
-        "path_probes": [{"target": "node2", "address": "198.18.0.12", "reachable": True, "largest_packet": 1500}],
+        "path_probes": [{**ANSWERS, "target": "node2", "address": "198.18.0.12", "largest_packet": 1500}],
         "reasons": {},
     }
 
@@ -288,6 +291,7 @@ FAULTS = [
     ("host.pod_routes", "pod_routes/0/problem", "Invalid cross-device link", "device link): rp_filter is 1", {}),
     ("host.pod_routes", "pod_routes/0/problem", "No route to host", "is not forwarded (No route to host)", {}),
     ("host.pod_routes", "pod_routes/0", SHADOWED, "leaves on eth0 by the route to 10.244.12.0/25", {}),
+    ("host.path_loss", "path_probes/0/loss", 30.0, "30 % of 10 packets to node2 are lost", {}),
     ("host.path_mtu", "path_probes/0/largest_packet", 1400, "1400 octets to node2", {}),
     ("host.link_mtu", "links/1/mtu", 1400, "flannel.1 has MTU 1400", {}),
     ("host.link_mtu", "subnet_file/values/FLANNEL_MTU", "1500", "says 1500", {}),

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
@@ -136,8 +138,76 @@ def test_a_complaint_names_the_mtu(complaint: str) -> None:
     assert way.sizes == [1280, 9216, 1420]
 
 
+class Bad:
+    """A way that loses a share of the packets, carries no more than its MTU, says so to nobody, and has a delay."""
+
+    def __init__(self, loss: float, mtu: int = 1500, delay: float = 0, seed: int = 0) -> None:
+        self.loss, self.mtu, self.delay = loss, mtu, delay
+        self.random = random.Random(seed)
+        self.calls: list[Sequence[str]] = []
+
+    def __call__(self, arguments: Sequence[str]) -> tuple[int, str, str]:
+        self.calls.append(arguments)
+        options = dict(zip(arguments, arguments[1:]))
+        count, size = int(options["-c"]), int(options["-s"]) + measure.HEADERS[4]
+        passes = size <= self.mtu and self.delay <= float(options["-W"])
+        got = sum(self.random.random() >= self.loss for _each in range(count)) if passes else 0
+        words = f"{count} packets transmitted, {got} received, {100 * (count - got) / count:g}% packet loss"
+        times = 1000 * self.delay
+        if got:
+            words += f"\nrtt min/avg/max/mdev = {times}/{times}/{times}/0.0 ms\n"
+        return (0 if got else 1), words, ""
+
+
+@given(st.integers(0, 2**32), st.sampled_from([0.19, 0.51]), st.integers(1280, 1500))
+@settings(derandomize=True)
+def test_loss_is_not_taken_for_an_mtu(seed: int, loss: float, mtu: int) -> None:
+    """Of links that lose 10 % and 30 % each way."""
+    assert measure.largest_packet(FOUR, Bad(loss, mtu, seed=seed), replace(SETTINGS, largest_up_to=1500)) == mtu
+
+
+@pytest.mark.parametrize(("insist", "sent", "reached"), [(0, 3, False), (10, 13, True)])
+def test_a_way_that_lost_the_first_packets_is_asked_again(insist: int, sent: int, reached: bool) -> None:
+    # With this seed the first three are lost.
+    way = Bad(0.6, seed=3)
+    found = measure.measure("a", FOUR, measure.Tools(way, never), replace(SETTINGS, insist=insist, largest_up_to=0))
+    assert (found["sent"], found["reachable"]) == (sent, reached)
+    assert found["loss"] == round(100 * (sent - found["received"]) / sent, 1)
+    assert len(way.calls) == (2 if insist else 1)
+
+
+def test_a_way_with_much_delay_is_slow_and_not_cut() -> None:
+    way = Bad(0, delay=2.0)
+    found = measure.measure("a", FOUR, measure.Tools(way, never), replace(SETTINGS, insist=10))
+    assert (found["reachable"], found["rtt_avg"], found["largest_packet"]) == (True, 2000.0, 1500)
+
+
+def test_who_said_that_there_is_no_way_is_not_asked_again() -> None:
+    calls = []
+
+    def ping(arguments: Sequence[str]) -> tuple[int, str, str]:
+        calls.append(arguments)
+        return 1, SILENT, "ping: sendmsg: Operation not permitted\n"
+
+    found = measure.by_ping(FOUR, ping, replace(SETTINGS, insist=10))
+    assert len(calls) == 1 and found["answer"] == "failed"
+
+
+def test_the_largest_packet_is_named_where_those_of_a_size_do_not_pass() -> None:
+    one = measure.Target("one", "192.0.2.7", size=1422, search=True)
+    how = replace(SETTINGS, largest_up_to=0, insist=10)
+    found = measure.measure("a", one, measure.Tools(Bad(0, 1280), never), how)
+    assert (found["reachable"], found["loss"], found["largest_packet"]) == (False, 100.0, 1280)
+    words = measure.complaint({**found, "expect": "reachable"}, 0)
+    assert words == "a reaches one (192.0.2.7) with packets of at most 1280 octets"
+    assert "largest_packet" not in measure.measure("a", one, measure.Tools(Bad(0), never), how)
+    dead = measure.measure("a", one, measure.Tools(Bad(1), never), how)
+    assert dead["largest_packet"] == 0
+    assert measure.complaint({**dead, "expect": "reachable"}, 0) == "a loses 100 % to one (192.0.2.7)"
+
+
 def test_one_lost_packet_does_not_spoil_the_search() -> None:
-    assert measure.largest_packet(FOUR, Path(4, 1450, drop=[1, 4, 9]), SETTINGS) == 1450
+    assert measure.largest_packet(FOUR, Path(4, 1450, drop=[2, 5, 9]), SETTINGS) == 1450
 
 
 def test_a_complaint_that_cannot_be_true_does_not_stop_the_search() -> None:
@@ -147,10 +217,10 @@ def test_a_complaint_that_cannot_be_true_does_not_stop_the_search() -> None:
 
 def test_results_come_in_the_order_of_the_targets() -> None:
     many = targets(*(f"n{number}" for number in range(20)))
-    settings = measure.Settings(3, 0.2, 1.0, 56, False, 0, parallel=7)
+    how = measure.Settings(3, 0.2, 1.0, 56, False, 0, parallel=7)
     entered: list[int] = []
     tools = measure.Tools(lambda _arguments: (0, GOOD, ""), never, lambda: entered.append(1))
-    results = measure.measure_all("x", many, tools, settings)
+    results = measure.measure_all("x", many, tools, how)
     assert [result["target"] for result in results] == [target.name for target in many]
     assert "largest_packet" not in results[0]
     assert 1 <= len(entered) <= 7
@@ -225,8 +295,8 @@ def test_packets_come_from_the_address_of_the_source(target: measure.Target, ori
         asked.append(arguments)
         return 0, GOOD, ""
 
-    settings = measure.Settings(1, 0, 0.5, 56, False, 1500, source_address="192.0.2.1")
-    measure.measure("a", target, measure.Tools(ping, never), settings)
+    how = measure.Settings(1, 0, 0.5, 56, False, 1500, source_address="192.0.2.1")
+    measure.measure("a", target, measure.Tools(ping, never), how)
     assert len(asked) > 1
     assert all([word for word in arguments if word in ("-I", "192.0.2.1")] == origin for arguments in asked)
 
@@ -264,9 +334,9 @@ def test_a_port_is_tried_as_often_as_asked_with_the_payload() -> None:
         asked.append((port, timeout, payload))
         return measure.Attempt("replied", 0.001)
 
-    settings = measure.Settings(2, 0, 0.5, 56, False, 9216, b"\x00?", source_address="192.0.2.1")
+    how = measure.Settings(2, 0, 0.5, 56, False, 9216, b"\x00?", source_address="192.0.2.1")
     target = measure.Target("dns", "192.0.2.7", "udp", 53)
-    found = measure.measure("a", target, measure.Tools(never, connect), settings)
+    found = measure.measure("a", target, measure.Tools(never, connect), how)
     assert asked == [(measure.Port("udp", "192.0.2.7", 53, "192.0.2.1"), 0.5, b"\x00?")] * 2
     assert (found["protocol"], found["port"], found["reachable"]) == ("udp", 53, True)
     assert "largest_packet" not in found
@@ -298,6 +368,12 @@ def test_a_target_may_have_a_size_of_its_own() -> None:
     for target in measure.parse_targets([{"name": None, **item} for item in items]):
         measure.by_ping(target, ping, SETTINGS)
     assert sizes == ["56", "1422"]
+
+
+@pytest.mark.parametrize("item", [{"search": True, "protocol": "tcp", "port": 80}])
+def test_only_echo_requests_have_a_size_to_search_for(item: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"targets\[0\]\.search is true"):
+        measure.parse_targets([{"address": "192.0.2.1", "name": None, **item}])
 
 
 @pytest.mark.parametrize("item", [{"size": -1}, {"size": 100, "protocol": "tcp", "port": 80}])

@@ -340,6 +340,54 @@ def test_full_size_packets_that_are_lost_among_small_ones_are_no_mtu() -> None:
     assert failed(build(gathered)) == {("way.lossy", "node1 -> node2")}
 
 
+def put(gathered: dict[str, Any], way: str, **result: Any) -> None:
+    """Change what node1 measured of a way, as "overlay 4 56 node2"; "full" is the other size."""
+    layer, family, wanted, target = way.split(" ")
+    for probe in gathered["hosts"]["node1"]["probes"]:
+        have = probe["target"].split(" ", 3)
+        if (have[0], have[1], have[3]) == (layer, family, target) and (have[2] == "56") == (wanted == "56"):
+            probe.update(result)
+
+
+NOTHING = {"sent": 13, "received": 0, "loss": 100.0}
+
+
+def test_all_full_size_packets_lost_where_few_small_ones_are_is_an_mtu_and_its_size_is_named() -> None:
+    gathered = measured(network(pods=False, ipv6=False))
+    put(gathered, "overlay 4 56 node2", received=2, loss=33.3)
+    put(gathered, "overlay 4 full node2", **NOTHING, largest_packet=1280)
+    made = build(gathered)
+    [found] = [each for each in made["findings"] if each["status"] == "failed"]
+    assert (found["id"], found["subject"]) == ("way.mtu", "node1 -> node2")
+    assert found["seen"].endswith("those of 1450 octets do not, the largest that does has 1280")
+    assert "option MTU in the network config to 1330 or less, so that pods get MTU 1280" in found["remedy"]
+    # The search says that they pass: then it is loss.
+    put(gathered, "overlay 4 full node2", **NOTHING, largest_packet=1450)
+    assert failed(build(gathered)) == {("way.lossy", "node1 -> node2")}
+
+
+def test_an_mtu_of_a_backend_without_that_option_is_one_of_links() -> None:
+    gathered = measured(network(backend="host-gw", ipv6=False))
+    put(gathered, "pod 4 full node2", **NOTHING, largest_packet=1280)
+    [found] = [each for each in build(gathered)["findings"] if each["id"] == "way.mtu"]
+    assert found["remedy"].startswith("Set the MTU of the underlay's links to 1280 or less")
+
+
+def test_lost_packets_are_told_with_what_the_hosts_themselves_lose() -> None:
+    gathered = measured(network(pods=False, ipv6=False))
+    put(gathered, "overlay 4 56 node2", received=1, loss=66.7)
+    put(gathered, "underlay 4 56 node2", received=2, loss=33.3)
+    [found] = [each for each in build(gathered)["findings"] if each["id"] == "way.lossy"]
+    assert found["seen"] == "over IPv4 from host to host 66.7 % of packets are lost (33.3 % without the overlay)"
+
+
+def test_small_packets_that_are_all_lost_where_large_ones_pass_are_loss() -> None:
+    gathered = measured(network(pods=False, ipv6=False))
+    put(gathered, "overlay 4 56 node2", **NOTHING)
+    put(gathered, "overlay 4 full node2", sent=3, received=1, loss=66.7)
+    assert failed(build(gathered)) == {("way.lossy", "node1 -> node2")}
+
+
 def test_the_words_of_ping_are_kept() -> None:
     gathered = measured(network())
     for probe in gathered["hosts"]["node1"]["probes"]:

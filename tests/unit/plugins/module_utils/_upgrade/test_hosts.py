@@ -70,8 +70,8 @@ def test_targets_of_a_probe() -> None:
         {"name": name, "backend_type": "vxlan", "subnet": f"10.244.{number}.0/24"} for number, name in enumerate("abcd")
     ]
     assert hosts.near(leases, "a", 2) == [
-        {"name": "10.244.1.0", "address": "10.244.1.0"},
-        {"name": "10.244.2.0", "address": "10.244.2.0"},
+        {"name": "10.244.1.0", "address": "10.244.1.0", "search": True},
+        {"name": "10.244.2.0", "address": "10.244.2.0", "search": True},
     ]
     assert hosts.near([{**leases[1], "backend_type": "host-gw"}, {**leases[2], "subnet": None}], "a", 2) == []
     assert hosts.near(leases, "a", 0) == []
