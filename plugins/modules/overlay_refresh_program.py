@@ -12,8 +12,8 @@ version_added: 1.0.0
 short_description: Copy the program that refreshes the peers of an overlay node to it
 description:
   - Makes one file out of the utilities of this collection on the controller, and copies it to the node. There it needs
-    Python with C(pyroute2) and C(etcd3gw), and neither Ansible nor the controller.
-  - The file brings the node's peers up to date from the leases in etcd, with the code of
+    Python with C(pyroute2), and C(etcd3gw) for leases in etcd, and neither Ansible nor the controller.
+  - The file brings the node's peers up to date from the leases in etcd or on Kubernetes Nodes, with the code of
     M(podnet.cni.flannel_dataplane). The role P(podnet.cni.overlay#role) installs it and starts it with a timer.
   - Equal utilities make an equal file, so it changes with the collection's version alone.
 author:

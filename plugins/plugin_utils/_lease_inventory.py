@@ -25,7 +25,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores import options 
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Problem
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import EtcdClient
-from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import NODES, open_store
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes import open_store
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_reading import NODES
 
 # https://kubernetes.io/docs/reference/labels-annotations-taints/#topologykubernetesiozone
 ZONE = "topology.kubernetes.io/zone"

@@ -89,7 +89,7 @@ def measure(leases: int, rounds: int, directory: Path) -> None:
         store.lease(1)
         store.lease(PEER)
         numbers = fill(etcd, leases)
-        node = Node(segment.hosts[0], etcd, directory)
+        node = Node(segment.hosts[0], directory, etcd.options)
         node.made(PEER, *numbers)
 
         def refresh() -> None:

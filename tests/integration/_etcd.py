@@ -20,7 +20,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -62,26 +62,37 @@ class EtcdServer:
     """One etcd. C(url) is its client address; with an C(authority) it demands client certificates.
 
     Only a C(durable) one waits for the disk. Without that a killed process loses nothing. C(today) is an etcd of today
-    in place of Debian's 3.4, which knows no path of a socket.
+    in place of Debian's 3.4, which knows no path of a socket. C(members) are the ports of all members of its cluster by
+    their names, of which C(name) is its own.
     """
 
     def __init__(
-        self, *, tls: bool = False, durable: bool = False, today: bool = False, arguments: tuple[str, ...] = ()
+        self,
+        *,
+        tls: bool = False,
+        durable: bool = False,
+        today: bool = False,
+        arguments: tuple[str, ...] = (),
+        name: str = "default",
+        members: Mapping[str, int] | None = None,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="podnet-etcd-"))
         self.authority = EtcdAuthority(self.directory) if tls else None
         self.port, peer_port = free_ports(2)
+        members = members or {name: peer_port}
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         # Processes in other network namespaces have the same files, but another loopback.
         self.socket = self.directory / "etcd.sock"
-        peer = f"http://127.0.0.1:{peer_port}"
+        peers = {each: f"http://127.0.0.1:{port}" for each, port in members.items()}
+        peer = peers[name]
         self._arguments = [
             *(
                 f"--data-dir={self.directory / 'data'}",
                 f"--listen-client-urls={self.url}{f',unix://{self.socket}' if today else ''}",
             ),
             *(f"--advertise-client-urls={self.url}", f"--listen-peer-urls={peer}"),
-            *(f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=default={peer}", *arguments),
+            *(f"--initial-advertise-peer-urls={peer}", f"--name={name}"),
+            *(f"--initial-cluster={','.join(f'{each}={url}' for each, url in peers.items())}", *arguments),
             *(() if durable else ("--unsafe-no-fsync",)),
         ]
         if self.authority is not None:
@@ -104,8 +115,17 @@ class EtcdServer:
 
     def start(self) -> None:
         """Start it, for the first time or again, and wait until it answers."""
+        self.launch()
+        self.await_health()
+
+    def launch(self) -> None:
+        """Start it, and leave it to itself."""
         with (self.directory / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, *self._arguments], stdout=log, stderr=log)
+
+    def await_health(self) -> None:
+        """Wait until it answers."""
+        assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             if self._run("endpoint", "health").returncode == 0:
@@ -219,6 +239,22 @@ def running(
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def three() -> Iterator[list[EtcdServer]]:
+    """The three members of a cluster, all of them at work."""
+    ports = dict(zip(("one", "two", "three"), free_ports(3)))
+    members = [EtcdServer(name=name, members=ports) for name in ports]
+    try:
+        for member in members:
+            member.launch()
+        for member in members:
+            member.await_health()
+        yield members
+    finally:
+        for member in members:
+            member.stop()
 
 
 def free_ports(count: int) -> list[int]:

@@ -30,7 +30,7 @@ FAMILIES: dict[str, set[str]] = {
     "_lab": {"_errors", "_host"},
     "_dataplane": {"_errors", "_flannel", "_host"},
     "_stores": {"_errors", "_flannel", "_host", "_kube"},
-    "_refresh": {"_dataplane", "_errors", "_flannel", "_host", "_stores"},
+    "_refresh": {"_dataplane", "_errors", "_flannel", "_host", "_kube", "_stores"},
     "_discovery": {"_errors", "_flannel", "_kube"},
     "_network_policy": {"_errors", "_kube", "_versions"},
     "_rollout": {"_errors", "_kube"},

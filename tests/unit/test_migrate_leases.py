@@ -51,7 +51,9 @@ def test_flanneld_needs_its_files_for_the_cluster() -> None:
 
 
 @pytest.mark.parametrize("typed", [True, "true", "yes", "1"])
-def test_a_refresh_that_knows_etcd_alone_does_not_move(typed: Any) -> None:
-    assert "overlay_refresh=false" in "".join(mistakes(**OVERLAY, overlay_refresh=typed))
+def test_a_host_that_follows_its_peers_moves_with_an_identity_in_the_cluster(typed: Any) -> None:
+    assert "overlay_refresh needs overlay_refresh_account=true" in "".join(mistakes(**OVERLAY, overlay_refresh=typed))
+    assert mistakes(**OVERLAY, overlay_refresh=typed, overlay_refresh_account=typed) == []
+    assert mistakes(**OVERLAY, overlay_refresh=typed, overlay_refresh_kubeconfig_file="/k") == []
     assert mistakes(**{**OVERLAY, "migrate_leases_to": "etcd"}, overlay_refresh=typed) == []
     assert mistakes(**OVERLAY, overlay_refresh="false") == []

@@ -146,11 +146,60 @@ def test_the_password_is_in_its_own_file_and_shown_nowhere() -> None:
     assert named == ["Write the password"]
 
 
+def holds(condition: str, changes: dict[str, Any]) -> bool:
+    return str(template("{{ " + condition + " }}", **changes)) == "True"
+
+
+def listed(that: Any) -> list[str]:
+    return [that] if isinstance(that, str) else list(that)
+
+
+def in_cluster(**changes: Any) -> dict[str, Any]:
+    return {"overlay_store": "kubernetes", "overlay_refresh_account": True, **changes}
+
+
+def account(**changes: Any) -> list[dict[str, Any]]:
+    """What is made in the cluster."""
+    text = (ROLE / "templates" / "refresh-account.yaml.j2").read_text(encoding="utf-8")
+    return list(yaml.safe_load(str(template(text, **in_cluster(**changes))))["items"])
+
+
+def test_the_hosts_may_read_nodes_and_the_one_config_map_and_nothing_else() -> None:
+    rules = [(item["kind"], item["metadata"].get("namespace"), item["rules"]) for item in account() if "rules" in item]
+    nodes = {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list"]}
+    one = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["kube-flannel-cfg"], "verbs": ["get"]}
+    assert rules == [("ClusterRole", None, [nodes]), ("Role", "kube-flannel", [one])]
+    alone = [item["rules"] for item in account(overlay_network_config=CONFIG) if "rules" in item]
+    assert alone == [[nodes]], "the inventory has the network config"
+
+
+def test_settings_for_leases_on_nodes(tmp_path: Path) -> None:
+    found = settings(**in_cluster())
+    assert (found["store"], found["kubeconfig"]) == ("kubernetes", "/etc/podnet-cni-refresh/kubeconfig")
+    assert (found["kube_config_map"], found["network_config"]) == ("kube-flannel-cfg", CONFIG)
+    assert settings(overlay_store="kubernetes", overlay_refresh_kubeconfig_file="/k")["kubeconfig"] == "/k"
+    secret = {"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "psk": "x"}}
+    given = settings(**in_cluster(overlay_network_config=secret))
+    assert (given["kube_config_map"], given["network_config"]) == (None, secret)
+    (task,) = [task for task in tasks("refresh") if task["name"] == "Write the settings"]
+    hidden = [template(task["no_log"], **in_cluster(**more)) for more in ({}, {"overlay_network_config": secret})]
+    assert [str(each) for each in hidden] == ["False", "True"]
+    (tmp_path / "settings.json").write_text(json.dumps(found))
+    assert program.read_settings(str(tmp_path / "settings.json"))["store"] == "kubernetes"
+
+
 @pytest.mark.parametrize(
     ("changes", "fine"),
     [
         ({}, True),
         ({"overlay_store": "kubernetes"}, False),
+        ({"overlay_store": "kubernetes", "overlay_refresh_account": "yes"}, True),
+        ({"overlay_store": "kubernetes", "overlay_refresh_kubeconfig_file": "/k"}, True),
+        (
+            {"overlay_store": "kubernetes", "overlay_refresh_account": True, "overlay_refresh_kubeconfig_file": "/k"},
+            False,
+        ),
+        ({"overlay_store": "kubernetes", "overlay_refresh_account": True, "overlay_etcd_username": "writer"}, True),
         ({"overlay_manage_services": "false"}, False),
         ({"overlay_refresh_interval": "0"}, False),
         ({"overlay_refresh_interval": "5"}, True),
@@ -165,9 +214,10 @@ def test_the_password_is_in_its_own_file_and_shown_nowhere() -> None:
     ],
 )
 def test_what_it_needs_is_asked_for_before_anything_is_changed(changes: dict[str, Any], fine: bool) -> None:
-    conditions = [each for task in tasks("refresh_needs") for each in task["ansible.builtin.assert"]["that"]]
-    told = [template("{{ " + each + " }}", **changes) for each in conditions]
-    assert all(str(each) == "True" for each in told) == fine, list(zip(conditions, told))
+    asked = [task for task in tasks("refresh_needs") if holds(task.get("when", "true"), changes)]
+    conditions = [each for task in asked for each in listed(task["ansible.builtin.assert"]["that"])]
+    told = [holds(each, changes) for each in conditions]
+    assert all(told) == fine, list(zip(conditions, told))
     for task in tasks("refresh_needs"):
         text = template(task["ansible.builtin.assert"]["fail_msg"], **changes)
         assert "overlay_refresh needs" in text and "Nothing was changed" in text

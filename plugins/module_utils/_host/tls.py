@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a TLS connection was refused, and by whom. Pure.
+"""Why a TLS connection was refused, and by whom. Pure, but for the clock that an expired certificate is told by.
 
 Private to podnet.cni: may change in any release.
 
@@ -12,6 +12,8 @@ Python 3.13 sets by default (https://docs.python.org/3/whatsnew/3.13.html#ssl).
 
 from __future__ import annotations
 
+import datetime
+import re
 import ssl
 import sys
 from dataclasses import dataclass
@@ -94,6 +96,43 @@ def _other(error: ssl.SSLError) -> Refusal:
     if "PEM" in words or "ASN1" in words or "NO_CERTIFICATE_OR_CRL_FOUND" in words:
         return Refusal(UNREADABLE, f"a file of certificates or keys holds none: {reason}", reason)
     return Refusal(OTHER, f"TLS failed: {reason}", reason)
+
+
+def ended(pem: str) -> str:
+    """When the first certificate in C(pem) ended, in UTC; empty while it is good, and for what cannot be read.
+
+    The fields are those of RFC 5280, section 4.1. Python's own library reads them for nobody but itself.
+    """
+    block = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", pem, re.DOTALL)
+    try:
+        body = _inner(_inner(ssl.PEM_cert_to_DER_cert(block.group()) if block else b""))
+        # The version is there or not; behind it stand serial number, algorithm and issuer.
+        members = [member for tag, member in _members(body) if tag != 0xA0]
+        (_tag, _begin), (tag, end) = _members(members[3])
+        text = end.decode("ascii")
+        # Two digits stand for the years from 1950 on.
+        year = text if tag == 0x18 else f"{'19' if text >= '50' else '20'}{text}"
+        moment = datetime.datetime.strptime(year, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+    except (ValueError, IndexError):
+        return ""
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment < datetime.datetime.now(datetime.timezone.utc) else ""
+
+
+def _inner(data: bytes) -> bytes:
+    return next(_members(data), (0, b""))[1]
+
+
+def _members(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tag and content of each value in DER."""
+    at = 0
+    while at < len(data):
+        tag, length = data[at], data[at + 1]
+        at += 2
+        if length & 0x80:
+            more = length & 0x7F
+            length, at = int.from_bytes(data[at : at + more], "big"), at + more
+        yield tag, data[at : at + length]
+        at += length
 
 
 STRICT_REMEDY = (

@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program that brings a node's peers up to date from the leases in etcd, without Ansible and without a controller.
+"""The program that brings a node's peers up to date from their leases, without Ansible and without a controller.
 
 Private to podnet.cni: may change in any release.
 
-It does what module flannel_dataplane does with O(store=etcd), by the same code and under the same lock, and only reads
-the store. What is not a matter of peers it refuses and leaves to the playbook: another network config, a lease of its
-own that is gone or somebody else's, and a store that cannot tell all leases.
+It does what module flannel_dataplane does with O(store), by the same code and under the same lock, and only reads the
+store. Nodes of a cluster it reads with the standard library alone, so a host needs no Kubernetes client. What is not
+a matter of peers it refuses and leaves to the playbook: another network config, a lease of its own that is gone or
+somebody else's, and a store that cannot tell all leases.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Sequence, TextIO
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import kernel
@@ -33,10 +34,12 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import L
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
 from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import plain_runner
-from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, options
+from ansible_collections.podnet.cni.plugins.module_utils._kube.plain import PlainReader
+from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, kubernetes_options, options
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import AccessError, Listing, StoreError
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd_client import EtcdClient
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_reading import NodeReader, asked
 
 DATAPLANE_OPTIONS = (
     "interface",
@@ -52,7 +55,16 @@ DATAPLANE_OPTIONS = (
 )
 """Options of flannel_dataplane that the settings name as the last run of the playbook gave them."""
 ETCD_OPTIONS = tuple(name for name in options.ETCD_ARGUMENT_SPEC if name != "etcd_password")
-SETTINGS = ("lease", "network_config", "etcd_password_file", *ETCD_OPTIONS, *DATAPLANE_OPTIONS)
+KUBERNETES_OPTIONS = ("kube_namespace", "kube_config_map", "kube_annotation_prefix", "kube_timeout")
+"""Without C(kube_config_map) the network config is that of the settings, as where flannel is part of a distribution."""
+SETTINGS = (
+    *("store", "lease", "network_config", "etcd_password_file", "kubeconfig"),
+    *(*ETCD_OPTIONS, *KUBERNETES_OPTIONS, *DATAPLANE_OPTIONS),
+)
+RIGHTS = {
+    "etcd": "read in place of readwrite is enough",
+    "kubernetes": "get and list of nodes are enough, with get of the ConfigMap that holds the network config",
+}
 HIDDEN = "********"
 UNTOUCHED = "nothing was changed"
 # What systemd takes for the level of a line (https://www.freedesktop.org/software/systemd/man/latest/sd-daemon.html).
@@ -81,19 +93,19 @@ def main(arguments: Sequence[str]) -> int:
 
     C(arguments) are those of the command line.
     """
-    parser = argparse.ArgumentParser(description="Bring this node's peers up to date from the leases in etcd.")
+    parser = argparse.ArgumentParser(description="Bring this node's peers up to date from their leases.")
     parser.add_argument("settings", help="the file that the role overlay wrote")
     parser.add_argument("--check", action="store_true", help="say what would be done, and change nothing")
     given = parser.parse_args(arguments)
     log = Log(sys.stdout, "JOURNAL_STREAM" in os.environ)
+    settings: Mapping[str, Any] = {}
     try:
-        outcome = refresh(read_settings(given.settings), given.check, log)
+        settings = read_settings(given.settings)
+        outcome = refresh(settings, given.check, log)
     except StoreError as error:
         # The store is only read, and before anything else is done.
-        hint = (
-            "This program only reads: read in place of readwrite is enough; " if isinstance(error, AccessError) else ""
-        )
-        log(_ERROR, f"{error}. {hint}{UNTOUCHED}")
+        hint = f". This program only reads: {RIGHTS[settings['store']]}" if isinstance(error, AccessError) else ""
+        log(_ERROR, f"{str(error).rstrip('.')}; {UNTOUCHED}{hint}")
         return 1
     except PodnetError as error:
         log(_ERROR, str(error))
@@ -126,17 +138,20 @@ def refresh(settings: Mapping[str, Any], check: bool, log: Log) -> Outcome:
     """
     host = socket.gethostname()
     log.secrets += [settings["etcd_password"]] if settings["etcd_password"] else []
-    store = EtcdStore(EtcdClient(options.from_params(settings)))
+    store = open_store(settings)
     # Before the lock: a store that is away keeps nobody else waiting.
     try:
         config = store.require_config().usable()
     except ConflictError as error:
         raise ConflictError(f"{error}: {UNTOUCHED}") from error
     log.secrets += network_config.secret_texts(config.given)
-    refuse_config(config, settings["network_config"])
+    refuse_config(config, settings["network_config"], ranges=settings["store"] != "kubernetes")
     with Lock(host, settings["lock_timeout"]):
         # Under the lock, so that what a playbook has just programmed is never replaced by something older.
         listing = store.list_leases()
+        # A Node that is of no flanneld has a podCIDR and no lease, which costs nobody anything.
+        named = {problem.key for problem in listing.problems}
+        listing = replace(listing, blocked=tuple(one for one in listing.blocked if one.key in named))
         refuse_leases(listing, settings["lease"], store.where)
         params = {
             **{name: settings[name] for name in DATAPLANE_OPTIONS},
@@ -151,9 +166,21 @@ def refresh(settings: Mapping[str, Any], check: bool, log: Log) -> Outcome:
     return outcome
 
 
-def refuse_config(stored: NetworkConfig, known: Mapping[str, Any]) -> None:
-    """Raise ConflictError when the network config is not C(known), that of the last run: a person decides on that."""
-    found = configs.differences(stored, network_config.parse(known))
+def open_store(settings: Mapping[str, Any]) -> EtcdStore | NodeReader:
+    """Return the store to read; etcd is not asked yet. Raises PodnetError for settings that cannot be used."""
+    if settings["store"] != "kubernetes":
+        return EtcdStore(EtcdClient(options.from_params(settings)))
+    reader = asked(lambda: PlainReader(settings["kubeconfig"], kubernetes_options.timeout(settings)))
+    given = None if settings["kube_config_map"] else settings["network_config"]
+    return NodeReader(reader, kubernetes_options.settings({**settings, "network_config": given}))
+
+
+def refuse_config(stored: NetworkConfig, known: Mapping[str, Any], *, ranges: bool = True) -> None:
+    """Raise ConflictError when the network config is not C(known), that of the last run: a person decides on that.
+
+    C(ranges) says that subnets are handed out by it, which a cluster does by rules of its own.
+    """
+    found = configs.differences(stored, network_config.parse(known, check_ranges=ranges), handed_out=ranges)
     if found:
         raise ConflictError(
             f"the network config has changed since podnet.cni.overlay ran here ({'; '.join(found)}): {UNTOUCHED}; "

@@ -12,6 +12,7 @@ effect, so those three are here. etcd must be 3.4 or newer, where the gateway's 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import json
@@ -94,7 +95,7 @@ class EtcdClient:
                 continue
             self._good = index
             return answer
-        remedy = _tls_remedy(refusals[0]) if refusals else ""
+        remedy = self._tls_remedy(refusals[0]) if refusals else ""
         if len(refusals) == len(endpoints):
             raise UnreachableError(f"TLS to etcd failed: {'; '.join(failures)}. {remedy or _remedy(failures)}")
         raise UnreachableError(f"etcd is unreachable: {'; '.join(failures)}. {remedy or _remedy(failures)}")
@@ -228,6 +229,15 @@ class EtcdClient:
                 f"etcd at {endpoint} does not accept {self._who()} ({text}); check etcd_username and etcd_password"
             )
         return EtcdAnswerError(code, text, f"etcd at {endpoint}: {text}")
+
+    def _tls_remedy(self, refusal: tls.Refusal) -> str:
+        own = self.options.certfile
+        if own and refusal.kind in (tls.REFUSED_BY_SERVER, tls.CLOSED):
+            with contextlib.suppress(OSError), open(own, encoding="ascii", errors="replace") as stream:
+                end = tls.ended(stream.read())
+                if end:
+                    return f"The client certificate {own} expired at {end}: renew it"
+        return _tls_remedy(refusal)
 
     def _who(self) -> str:
         return f"user {self.options.username!r}" if self.options.username else "a client without etcd_username"

@@ -22,7 +22,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel import network
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Decision, Request, allocate
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config import NetworkConfig
-from ansible_collections.podnet.cni.plugins.module_utils._kube import errors, fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.client import KubeClient
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec as codec
 from ansible_collections.podnet.cni.plugins.module_utils._stores import (
@@ -34,8 +33,6 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     CREATED,
     UNCHANGED,
     UPDATED,
-    AccessError,
-    Entry,
     Event,
     Granted,
     LeaseStore,
@@ -44,14 +41,18 @@ from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     Problem,
     StoredConfig,
     StoreError,
-    UnreachableError,
     Want,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_options import Settings
+from ansible_collections.podnet.cni.plugins.module_utils._stores.kubernetes_reading import (
+    NODES,
+    MissingError,
+    NodeReader,
+    asked,
+    version_of,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._stores.nodes import Node
 
-NODES = "/api/v1/nodes"
-CONFIG_KEY = "net-conf.json"
 MAX_LOST_RACES = 5
 FEW = 10
 """Up to so many Nodes are read one by one; beyond, the whole list costs less."""
@@ -73,7 +74,7 @@ def _subnets_of(step: _Step) -> codec.Subnets:
     return step.granted.decision.subnet, step.granted.decision.ipv6_subnet
 
 
-class KubernetesStore(LeaseStore):
+class KubernetesStore(NodeReader, LeaseStore):
     """The leases on the Nodes of the cluster that C(client) talks to.
 
     The cluster hands out pod CIDRs by rules of its own; flannel's ranges mean nothing there.
@@ -81,61 +82,11 @@ class KubernetesStore(LeaseStore):
 
     allocates = False
 
+    client: KubeClient
+
     def __init__(self, client: KubeClient, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.client = client
-        self.settings = settings
-        self.keys = codec.annotation_keys(settings.annotation_prefix)
-        self._config: NetworkConfig | None = None
+        super().__init__(client, settings)
         self._sleep = sleep
-
-    @property
-    def where(self) -> str:
-        """The cluster, for messages."""
-        return self.client.target.label
-
-    @property
-    def config_remedy(self) -> str:
-        """What to do when there is no network config."""
-        return "name the right kube_namespace and kube_config_map, or give network_config"
-
-    @property
-    def config_name(self) -> str:
-        """What holds the network config, for messages."""
-        if self.settings.network_config is not None:
-            return "network_config"
-        return f"ConfigMap {self.settings.namespace}/{self.settings.config_map}"
-
-    def read_config(self) -> StoredConfig | None:
-        """Return the network config; None when the ConfigMap, or net-conf.json in it, is missing."""
-        if self.settings.network_config is not None:
-            config = network_config.parse(self.settings.network_config, check_ranges=False)
-            self._config = config
-            return StoredConfig(network_config.render(config), 0, config)
-        path = f"/api/v1/namespaces/{self.settings.namespace}/configmaps/{self.settings.config_map}"
-        try:
-            found = _asked(lambda: self.client.get(path))
-        except _MissingError:
-            return None
-        text = fields.at(found, "data", CONFIG_KEY)
-        if text is None:
-            return None
-        try:
-            self._config = network_config.parse(text, check_ranges=False)
-        except InputError as error:
-            return StoredConfig(text, _version(found), None, str(error))
-        return StoredConfig(text, _version(found), self._config)
-
-    def require_config(self) -> StoredConfig:
-        """Return the network config; ConflictError says what to do when there is no usable one."""
-        stored = self.read_config()
-        if stored is None:
-            raise ConflictError(
-                f"{self.client.target.label} has no {CONFIG_KEY} in {self.config_name}; name the right kube_namespace "
-                "and kube_config_map, or give network_config where flannel is built into the distribution"
-            )
-        if stored.config is None:
-            raise ConflictError(f"{self.config_name} at {self.client.target.label} cannot be used: {stored.error}")
-        return stored
 
     def write_config(self, text: str | None, before: StoredConfig | None, listing: Listing) -> None:
         """Refuse: the manifest or chart that installed flannel owns the ConfigMap."""
@@ -144,23 +95,9 @@ class KubernetesStore(LeaseStore):
             "change it there and restart flannel's Pods"
         )
 
-    def list_leases(self, *, ttl: bool = False) -> Listing:
-        """Return the leases of all Nodes. A Node that flanneld ignores has none; one that it skips is a problem."""
-        found = _asked(lambda: self.client.list(NODES))
-        entries: list[Entry] = []
-        blocked: list[Entry] = []
-        problems: list[Problem] = []
-        for node in found.items:
-            entry, taken, problem = self.read_node(node)
-            entries.extend([entry] if entry else [])
-            blocked.extend([taken] if taken else [])
-            problems.extend([problem] if problem else [])
-        self.problems = tuple(problems)
-        return Listing(tuple(entries), self.problems, _number(found.resource_version), tuple(blocked))
-
     def pod_cidrs(self) -> dict[str, codec.Subnets]:
         """Return the pod CIDRs of every Node by its name, (None, None) for a Node without. Raises InputError."""
-        return {codec.name_of(node): codec.pod_cidrs(node) for node in _asked(lambda: self.client.list(NODES)).items}
+        return {codec.name_of(node): codec.pod_cidrs(node) for node in asked(lambda: self.client.list(NODES)).items}
 
     def set_pod_cidr(self, name: str, subnets: codec.Subnets) -> None:
         """Give a Node that has no pod CIDR the C(subnets); LostRaceError when somebody else changed it meanwhile.
@@ -181,28 +118,10 @@ class KubernetesStore(LeaseStore):
         self._patch(
             f"{NODES}/{name}",
             {
-                "metadata": {"resourceVersion": str(_version(node))},
+                "metadata": {"resourceVersion": str(version_of(node))},
                 "spec": {"podCIDR": texts[0], "podCIDRs": texts},
             },
         )
-
-    def read_node(self, node: Mapping[str, Any]) -> tuple[Entry | None, Entry | None, Problem | None]:
-        """Return (lease, blocked subnets, problem) of a Node; any of them may be None."""
-        name = codec.name_of(node)
-        try:
-            lease = codec.decode(node, self.keys, self._config)
-        except InputError as error:
-            remedy = "restart flannel on the node, or correct the annotation that was written by hand"
-            if isinstance(error, codec.NoPodCidr):
-                remedy = (
-                    "podCIDRs never change: give the controller manager a range of each family in --cluster-cidr, then "
-                    "delete the Node and let it register again; or disable the family in the network config"
-                )
-            problem = Problem("unreadable_node", name, f"{error}. No peer has a route to this node", remedy)
-            return None, self._blocked(node), problem
-        if lease is None:
-            return None, self._blocked(node), None
-        return Entry(name, "", lease, _version(node)), None, None
 
     def acquire(
         self,
@@ -253,7 +172,7 @@ class KubernetesStore(LeaseStore):
         bare = [step for step in steps if step.node is None and _subnets_of(step) == (None, None)]
         if not bare:
             return steps
-        blocked = [self._blocked(node) for node in _asked(lambda: self.client.list(NODES)).items]
+        blocked = [self.blocked(node) for node in asked(lambda: self.client.list(NODES)).items]
         taken = [entry.lease for entry in blocked if entry is not None]
         taken += [step.granted.lease for step in steps if _subnets_of(step) != (None, None)]
         try:
@@ -276,7 +195,7 @@ class KubernetesStore(LeaseStore):
         forget it.
         """
         gone: list[Lease] = []
-        for node in _asked(lambda: self.client.list(NODES)).items:
+        for node in asked(lambda: self.client.list(NODES)).items:
             entry, blocked, _problem = self.read_node(node)
             found = entry or (blocked if _is_annotated(node, self.keys) else None)
             if found is None or not match(found.lease):
@@ -298,31 +217,20 @@ class KubernetesStore(LeaseStore):
         """Yield a snapshot and then every change until C(stop) says so; it is asked at least every C(poll) seconds."""
         return kubernetes_watch.watch(self, stop, poll, self._sleep)
 
-    def _blocked(self, node: Mapping[str, Any]) -> Entry | None:
-        """An entry for the pod CIDRs of a Node without a readable lease; None where they cannot be read either."""
-        try:
-            subnets = codec.pod_cidrs(node)
-        except InputError:
-            return None
-        if subnets == (None, None):
-            return None
-        name = codec.name_of(node)
-        return Entry(name, "", Lease(subnets[0], subnets[1], name=name), _version(node))
-
     def _nodes(self, requests: Sequence[Request]) -> dict[str, Mapping[str, Any]]:
         if len(requests) > FEW:
-            listed = _asked(lambda: self.client.list(NODES)).items
+            listed = asked(lambda: self.client.list(NODES)).items
             return {codec.name_of(node): node for node in listed}
         nodes: dict[str, Mapping[str, Any]] = {}
         for request in requests:
             try:
                 nodes[request.name] = self._get(request.name)
-            except _MissingError:
+            except MissingError:
                 continue
         return nodes
 
     def _get(self, name: str) -> Mapping[str, Any]:
-        return _asked(lambda: self.client.get(f"{NODES}/{name}"))
+        return asked(lambda: self.client.get(f"{NODES}/{name}"))
 
     def _plan(self, config: NetworkConfig, request: Request, node: Mapping[str, Any] | None, want: Want) -> _Step:
         if node is None:
@@ -396,8 +304,8 @@ class KubernetesStore(LeaseStore):
     def _check_free(self, steps: Sequence[_Step]) -> None:
         """Refuse pinned subnets of Nodes to be created that overlap a Node's, or one another."""
         taken: list[tuple[Any, str]] = []
-        for node in _asked(lambda: self.client.list(NODES)).items:
-            entry = self._blocked(node)
+        for node in asked(lambda: self.client.list(NODES)).items:
+            entry = self.blocked(node)
             if entry is not None:
                 pairs = (entry.lease.subnet, entry.lease.ipv6_subnet)
                 taken.extend((subnet, entry.key) for subnet in pairs if subnet is not None)
@@ -422,7 +330,7 @@ class KubernetesStore(LeaseStore):
         for lost in range(1, MAX_LOST_RACES + 1):
             if not step.changes:
                 return step.granted
-            body = {"metadata": {"annotations": step.changes, "resourceVersion": str(_version(step.node))}}
+            body = {"metadata": {"annotations": step.changes, "resourceVersion": str(version_of(step.node))}}
             try:
                 self._patch(f"{NODES}/{request.name}/status", body)
             except LostRaceError:
@@ -439,7 +347,7 @@ class KubernetesStore(LeaseStore):
         subnets = (decision.subnet, decision.ipv6_subnet)
         pinned = subnets != (None, None)
         node = codec.external_node(request.name, subnets, step.changes if pinned else {})
-        _asked(lambda: self.client.create(NODES, node))
+        asked(lambda: self.client.create(NODES, node))
         if pinned:
             return step.granted
         try:
@@ -447,7 +355,7 @@ class KubernetesStore(LeaseStore):
             annotated = self._plan(config, request, assigned, want)
             granted = self._carry_out(config, request, annotated, want)
         except (StoreError, ConflictError, InputError):
-            _asked(lambda: self.client.delete(f"{NODES}/{request.name}"))
+            asked(lambda: self.client.delete(f"{NODES}/{request.name}"))
             raise
         return replace(granted, reason="created")
 
@@ -467,37 +375,13 @@ class KubernetesStore(LeaseStore):
     def _remove(self, node: Mapping[str, Any]) -> None:
         path = f"{NODES}/{codec.name_of(node)}"
         if codec.is_external(node):
-            _asked(lambda: self.client.delete(path))
+            asked(lambda: self.client.delete(path))
             return
         nothing = {key: None for key in self.keys.written if key in codec.annotations_of(node)}
         self._patch(f"{path}/status", {"metadata": {"annotations": nothing}})
 
     def _patch(self, path: str, body: Mapping[str, Any]) -> None:
-        _asked(lambda: self.client.patch(path, body, "strategic"))
-
-
-class _MissingError(StoreError):
-    """The object does not exist."""
-
-
-_TRANSLATION = (
-    (errors.NotFound, _MissingError),
-    (errors.Unauthorized, AccessError),
-    (errors.Forbidden, AccessError),
-    (errors.Conflict, LostRaceError),
-    (errors.Unreachable, UnreachableError),
-)
-
-
-def _asked(action: Callable[[], Any]) -> Any:
-    """Run a request; its failure is raised as the StoreError that callers of a lease store know."""
-    try:
-        return action()
-    except errors.KubeError as error:
-        for kind, translated in _TRANSLATION:
-            if isinstance(error, kind):
-                raise translated(str(error)) from error
-        raise StoreError(str(error)) from error
+        asked(lambda: self.client.patch(path, body, "strategic"))
 
 
 def _is_annotated(node: Mapping[str, Any], keys: codec.Keys) -> bool:
@@ -514,14 +398,6 @@ def _check_shared_addresses(steps: Sequence[_Step]) -> None:
             other = owners.setdefault(address, lease.name)
             if other != lease.name:
                 raise InputError(f"nodes {other} and {lease.name} have the same public address {address}")
-
-
-def _version(item: Mapping[str, Any]) -> int:
-    return _number(fields.at(item, "metadata", "resourceVersion") or "")
-
-
-def _number(text: Any) -> int:
-    return int(text) if str(text).isdigit() else 0
 
 
 def open_store(params: Mapping[str, Any]) -> KubernetesStore:

@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, podnet.cni contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A node that refreshes its peers as its timer would have it: one file, one process, an etcd that it reads."""
+"""A node that refreshes its peers as its timer would have it: one file, one process, a store that it reads."""
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import socket
@@ -15,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.podnet.cni.plugins.module_utils._refresh import archive
+from ansible_collections.podnet.cni.plugins.module_utils._refresh import archive, program
 from ansible_collections.podnet.cni.tests.integration._etcd import PREFIX, EtcdServer
 from ansible_collections.podnet.cni.tests.integration._netns import Host
 from ansible_collections.podnet.cni.tests.integration.dataplane import _leases
@@ -43,22 +44,25 @@ def listener(host: Host, port: int) -> socket.socket:
 
 
 class Store:
-    """Leases in an etcd, written with etcd's own client."""
+    """Leases in an etcd, written with etcd's own client, in a network of one backend."""
 
-    def __init__(self, etcd: EtcdServer) -> None:
+    def __init__(self, etcd: EtcdServer, backend: str = "vxlan", *, ipv6: bool = False) -> None:
         self.etcd = etcd
+        self.backend = backend
+        self.ipv6 = ipv6
 
     def config(self, value: Any = None) -> None:
-        self.etcd.put(f"{PREFIX}/config", json.dumps(value or CONFIG))
+        self.etcd.put(f"{PREFIX}/config", json.dumps(value or _leases.config(self.backend, ipv6=self.ipv6)))
 
     def lease(self, number: int, **changes: Any) -> None:
         """Put the lease of node C(number), with these values of its JSON in place of its own."""
-        lease = _leases.lease(number)
+        lease = _leases.lease(number, self.backend, ipv6=self.ipv6)
+        data = {"BackendData": lease.get("backend_data"), "BackendV6Data": lease.get("backend_v6_data")}
         value = {
             "PublicIP": lease["public_ip"],
-            "PublicIPv6": None,
-            "BackendType": "vxlan",
-            "BackendData": lease["backend_data"],
+            "PublicIPv6": lease.get("public_ipv6"),
+            "BackendType": self.backend,
+            **{name: each for name, each in data.items() if each is not None},
             **changes,
         }
         self.put(number, json.dumps(value, separators=(",", ":")))
@@ -69,20 +73,25 @@ class Store:
     def delete(self, number: int) -> None:
         self.etcd.ctl("del", "--", self.key(number))
 
-    @staticmethod
-    def key(number: int) -> str:
-        return f"{PREFIX}/subnets/10.5.{number}.0-24"
+    def key(self, number: int) -> str:
+        lease = _leases.lease(number, self.backend, ipv6=self.ipv6)
+        subnets = [lease[name].replace("/", "-") for name in ("subnet", "ipv6_subnet") if name in lease]
+        return f"{PREFIX}/subnets/{'&'.join(subnets)}"
 
 
 class Node:
-    """Node 1 on C(host) with its files in C(directory)."""
+    """Node 1 on C(host) with its files in C(directory), and the settings that name its C(store)."""
 
-    def __init__(self, host: Host, etcd: EtcdServer, directory: Path) -> None:
+    def __init__(
+        self, host: Host, directory: Path, store: dict[str, Any], backend: str = "vxlan", *, ipv6: bool = False
+    ) -> None:
         self.host = host
         self.directory = directory
         self.program = directory / archive.FILE_NAME
         self.program.write_bytes(archive.build(UTILITIES))
-        own = _leases.lease(1)
+        self.lease = functools.partial(_leases.lease, backend=backend, ipv6=ipv6)
+        self.config = _leases.config(backend, ipv6=ipv6)
+        own = self.lease(1)
         self.made_with: dict[str, Any] = {
             "interface": "eth0",
             "move_bridge": "",
@@ -97,24 +106,25 @@ class Node:
             "flanneld": "refuse",
             "wireguard_key_file": str(directory / "wireguard.key"),
             "lock_timeout": 60,
-            "lease": {
-                **{name: own[name] for name in ("subnet", "public_ip")},
-                "ipv6_subnet": None,
-                "public_ipv6": None,
-            },
-            "network_config": CONFIG,
+            "lease": {name: own.get(name) for name in ("subnet", "public_ip", "ipv6_subnet", "public_ipv6")},
+            "network_config": self.config,
+            "store": "etcd",
             **dict.fromkeys(("etcd_cafile", "etcd_certfile", "etcd_keyfile", "etcd_username")),
-            **etcd.options,
+            **dict.fromkeys(("kubeconfig", *program.KUBERNETES_OPTIONS)),
+            "etcd_endpoints": [],
+            "etcd_prefix": PREFIX,
             "etcd_timeout": 2,
             "etcd_password_file": None,
+            **store,
         }
 
-    def made(self, *peers: int) -> None:
-        """Program the node with these peers, as the playbook does."""
+    def made(self, *peers: int, **data: Any) -> None:
+        """Program the node with these peers, as the playbook does; C(data) is what its backend has in each lease."""
         found = self.host.module(
-            network_config=CONFIG,
-            lease=_leases.lease(1),
-            foreign_peers=[_leases.lease(peer) for peer in peers],
+            network_config=self.config,
+            lease={**self.lease(1), **data},
+            foreign_peers=[{**self.lease(peer), **data} for peer in peers],
+            wireguard_key_file=self.settings["wireguard_key_file"],
             **self.made_with,
         )
         assert not found.get("failed"), found
@@ -122,7 +132,8 @@ class Node:
     def refreshed(self, *arguments: str, **settings: Any) -> tuple[int, str]:
         """Run the program and return its exit code and all that it says."""
         done = self.start(*arguments, **settings)
-        said, _none = done.communicate(timeout=60)
+        # In an emulated guest a process takes that long.
+        said, _none = done.communicate(timeout=300)
         return done.returncode, said
 
     def start(self, *arguments: str, journal: bool = False, **settings: Any) -> subprocess.Popen[str]:

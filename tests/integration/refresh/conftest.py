@@ -25,9 +25,15 @@ def etcd(request: pytest.FixtureRequest) -> Iterator[_etcd.EtcdServer]:
 
 
 @pytest.fixture()
-def store(etcd: _etcd.EtcdServer) -> Store:
+def network() -> tuple[str, bool]:
+    """The backend, and whether there is IPv6."""
+    return "vxlan", False
+
+
+@pytest.fixture()
+def store(etcd: _etcd.EtcdServer, network: tuple[str, bool]) -> Store:
     """The leases of three nodes."""
-    found = Store(etcd)
+    found = Store(etcd, network[0], ipv6=network[1])
     found.config()
     for number in (1, 2, 3):
         found.lease(number)
@@ -35,11 +41,12 @@ def store(etcd: _etcd.EtcdServer) -> Store:
 
 
 @pytest.fixture()
-def node(etcd: _etcd.EtcdServer, store: Store, tmp_path: Path) -> Iterator[Node]:
+def node(etcd: _etcd.EtcdServer, store: Store, network: tuple[str, bool], tmp_path: Path) -> Iterator[Node]:
     """Node 1, made with its peers 2 and 3, on a host that reaches the etcd."""
     if os.geteuid():
         pytest.skip("network namespaces need root")
     with Segment(1) as segment, Relay(etcd.port, listener(segment.hosts[0], etcd.port)):
-        found = Node(segment.hosts[0], etcd, tmp_path)
-        found.made(2, 3)
+        found = Node(segment.hosts[0], tmp_path, etcd.options, network[0], ipv6=network[1])
+        if network[0] != "wireguard":
+            found.made(2, 3)
         yield found

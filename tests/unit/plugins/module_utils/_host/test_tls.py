@@ -137,3 +137,28 @@ def test_what_wraps_the_error_does_not_hide_it(authority: Authority) -> None:
     wrapped.__cause__ = OSError("middle", inner)
     assert kind_of(wrapped) == tls.STRICT
     assert tls.refusal(ConnectionRefusedError(111, "Connection refused")) is None
+
+
+def test_when_a_certificate_ended(authority: Authority) -> None:
+    hour = datetime.timedelta(hours=1)
+    past, _key = authority.user("past", lifetime=-hour)
+    end = datetime.datetime.now(datetime.timezone.utc) - hour
+    told = {f"{each:%Y-%m-%d %H:%M} UTC" for each in (end, end - datetime.timedelta(minutes=1))}
+    assert tls.ended(past.read_text()) in told
+    present, _key = authority.user("present", lifetime=hour)
+    assert tls.ended(present.read_text()) == ""
+    # From 2050 on the year has four digits (RFC 5280, section 4.1.2.5).
+    far, _key = authority.user("far", lifetime=datetime.timedelta(days=40 * 365))
+    assert tls.ended(far.read_text()) == ""
+    assert tls.ended(past.read_text() + present.read_text()) in told, "the first one is the client's own"
+
+
+@pytest.mark.parametrize("text", ["", "x", "-----BEGIN CERTIFICATE-----\nYQ==\n-----END CERTIFICATE-----\n"])
+def test_what_is_not_a_certificate_has_no_end(text: str) -> None:
+    assert tls.ended(text) == ""
+
+
+def test_a_certificate_that_is_cut_off_has_no_end(authority: Authority) -> None:
+    der = ssl.PEM_cert_to_DER_cert(authority.user("past", lifetime=-datetime.timedelta(hours=1))[0].read_text())
+    for length in range(0, len(der), 7):
+        tls.ended(ssl.DER_cert_to_PEM_cert(der[:length]))
