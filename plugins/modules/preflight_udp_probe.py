@@ -15,6 +15,9 @@ description:
     the listeners of other hosts, the third ends the listener.
   - A listener answers only packets that begin with O(token), with an answer as long as the question, and ends by itself
     after O(lifetime). No file is written on the host.
+  - With O(watch) it also sees which questions arrive at the host and which of them get past its firewall, at a port
+    that is held, too. So it can be told whether the host that asks, the one that is asked, or something between them
+    drops what goes in one direction.
   - A port that is held already, as by the kernel's vxlan link of a host that has joined the overlay, is reported as
     V(held). Then a measurement over the overlay itself tells more, see M(podnet.cni.pod_network_probe).
 attributes:
@@ -44,14 +47,14 @@ options:
   addresses:
     description:
       - This host's own addresses. It listens at them, and asks from them.
-      - Required with O(state=listening).
+      - Required with O(state=listening) and O(peers).
     type: list
     elements: str
     default: []
   ports:
     description:
       - The UDP ports to listen at or to ask.
-      - Required with O(state=listening) and O(state=asked).
+      - Required with O(state=listening), O(state=asked) and O(peers).
     type: list
     elements: int
     default: []
@@ -60,6 +63,22 @@ options:
       - A text that is the same for all hosts of a run, and known to nobody else.
       - Required with O(state=listening) and O(state=asked).
     type: str
+  watch:
+    description:
+      - With O(state=listening), also see questions at ports that somebody else holds. This needs root.
+    type: bool
+    default: false
+  peers:
+    description:
+      - With O(state=stopped), addresses of other hosts. The rules of this host's firewall are read that may drop
+        packets at O(ports) from or to them.
+    type: list
+    elements: str
+    default: []
+  interface:
+    description: The link to the other hosts, which rules may name. Used with O(peers).
+    type: str
+    default: ""
   lifetime:
     description: Seconds after which the listener ends, if nobody has stopped it.
     type: float
@@ -168,6 +187,11 @@ pid:
   returned: with O(state=listening)
   type: int
   sample: 4711
+watch_problem:
+  description: Why the host cannot be watched, empty where it is or was not to be.
+  returned: with O(state=listening)
+  type: str
+  sample: ""
 start_time:
   description: When the listener started, in clock ticks since boot, or V(null).
   returned: with O(state=listening)
@@ -199,6 +223,10 @@ probes:
       description: Whether the listener there answered.
       type: bool
       sample: true
+    refused:
+      description: Whether this host's own firewall did not let the question out.
+      type: bool
+      sample: false
     rtt:
       description: Milliseconds until the answer, or V(null) without one.
       type: float
@@ -212,6 +240,73 @@ stopped:
   returned: with O(state=stopped)
   type: bool
   sample: true
+heard:
+  description: What a listener with O(watch) has seen, an entry for each source, address family and port.
+  returned: with O(state=stopped)
+  type: list
+  elements: dict
+  contains:
+    source:
+      description: The O(source) of who asked.
+      type: str
+      sample: node2
+    family:
+      description: 4 or 6.
+      type: int
+      sample: 4
+    port:
+      description: The port that was asked.
+      type: int
+      sample: 8472
+    arrived:
+      description: Number of questions that a link of this host received.
+      type: int
+      sample: 3
+    passed:
+      description: Number of questions that this host's firewall let in.
+      type: int
+      sample: 0
+rules:
+  description: Rules of this host that may drop packets from or to O(peers).
+  returned: with O(state=stopped)
+  type: list
+  elements: dict
+  contains:
+    direction:
+      description: V(in) for packets that arrive, V(out) for those that leave.
+      type: str
+      sample: in
+    program:
+      description:
+        - Whose rule it is, V(nft), V(iptables), V(iptables-legacy), V(ip6tables-legacy), V(firewalld) or V(ufw).
+      type: str
+      sample: nft
+    family:
+      description: 4 or 6, or 0 for both.
+      type: int
+      sample: 0
+    chain:
+      description: Family, table and name of the chain; for iptables-legacy its name.
+      type: str
+      sample: inet filter input
+    rule:
+      description: The rule, or its chain's policy.
+      type: str
+      sample: udp dport 8472 drop
+    sure:
+      description: Whether it drops these packets. V(false) where that depends on something that is not known.
+      type: bool
+      sample: true
+    peers:
+      description: Which of O(peers) it is for.
+      type: list
+      elements: str
+      sample: [198.18.0.12]
+rules_problem:
+  description: Why rules could not be read, empty where all were.
+  returned: with O(state=stopped)
+  type: str
+  sample: ""
 udp_checksum_errors:
   description:
     - Number of UDP packets with a wrong checksum since boot, V(null) where the kernel does not count them. The
@@ -226,7 +321,10 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._preflight import udp
+from ansible_collections.podnet.cni.plugins.module_utils._host import datagram_rules
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, module_runner
+from ansible_collections.podnet.cni.plugins.module_utils._host.datagram_rules import Ways
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import udp, watch
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 from ansible_collections.podnet.cni.plugins.module_utils._probe import measure as probe
 
@@ -235,6 +333,9 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "addresses": {"type": "list", "elements": "str", "default": []},
     "ports": {"type": "list", "elements": "int", "default": []},
     "token": {"type": "str", "no_log": True},
+    "watch": {"type": "bool", "default": False},
+    "peers": {"type": "list", "elements": "str", "default": []},
+    "interface": {"type": "str", "default": ""},
     "lifetime": {"type": "float", "default": 60},
     "source": {"type": "str", "default": ""},
     "targets": {
@@ -251,11 +352,16 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 
 
-def run(params: dict[str, Any]) -> dict[str, Any]:
+def run(params: dict[str, Any], runner: Run) -> dict[str, Any]:
     """Do what the state says and return the module's result; raises PodnetError."""
     if params["state"] == "stopped":
         known = params["pid"] is not None and params["start_time"] is not None
+        ways = Ways(*[params[name] for name in ("interface", "addresses", "peers", "ports")])
+        rules, problem = datagram_rules.read(runner, ways) if params["peers"] else ([], "")
         return {
+            "heard": watch.ask(params["pid"], params["start_time"]) if known else [],
+            "rules": rules,
+            "rules_problem": problem,
             "stopped": known and udp.stop(params["pid"], params["start_time"]),
             "udp_checksum_errors": udp.checksum_errors(Files()),
         }
@@ -264,7 +370,9 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
         settings = {name: params[name] for name in ("token", "attempts", "timeout")}
         return {"probes": udp.ask(params["source"], params["addresses"], targets, params["ports"], **settings)}
     sockets, listeners = udp.listen(params["addresses"], params["ports"])
-    return {"listeners": listeners, **udp.spawn(sockets, params["token"], params["lifetime"])}
+    watching, problem = udp.watch(params["ports"], params["token"]) if params["watch"] else (None, "")
+    spawned = udp.spawn(sockets, params["token"], params["lifetime"], watching)
+    return {"listeners": listeners, "watch_problem": problem, **spawned}
 
 
 def main() -> None:
@@ -278,7 +386,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        result = run(module.params)
+        result = run(module.params, module_runner(module))
     except PodnetError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **result)

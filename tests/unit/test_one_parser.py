@@ -24,6 +24,7 @@ ADDRESSES: Mapping[str, str] = {
     "_dataplane/peers.py": "leases by the thousand in their usual spelling; any other goes to the parser",
     "_dataplane/restore/files.py": "what a former run wrote for ip and bridge",
     "_dataplane/wireguard_device.py": "what the kernel and wg print",
+    "_host/datagram_rules.py": "addresses of hosts of which a lease tells, and what iptables prints",
     "_host/forward_rules.py": "what nft prints",
     "_host/links.py": "what ip prints",
     "_host/namespace.py": "addresses of this host, which the kernel has",
@@ -46,6 +47,7 @@ JSON: Mapping[str, str] = {
     "_preflight/host_runtime.py": "what container runtimes print",
     "_preflight/host_system.py": "what systemd prints",
     "_preflight/pod_routes.py": "what ip prints",
+    "_preflight/watch.py": "what our own listener tells",
     "_stores/etcd_client.py": "answers of etcd's gateway",
 }
 

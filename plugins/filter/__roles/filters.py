@@ -86,6 +86,7 @@ _FILTERS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "network_status_bundle": (bundle.files, "Report it."),
     "network_status_lease": (_network_status_lease, "Report it."),
     "network_status_named": (status.named, "Report it."),
+    "network_status_questions": (status.questions, "Report it."),
     "network_status_targets": (status.targets, "Report it."),
     "preflight_wanted": (_preflight_wanted, "Report it."),
     "submariner_plan": (submariner.plan, "Give it the records of podnet.cni.cni."),

@@ -24,6 +24,7 @@ from typing import Any, Sequence
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._host.process import start_time
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.watch import Watch
 from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import Target
 
 MAGIC = b"podnet.cni preflight "
@@ -71,16 +72,28 @@ def _bound(address: str, port: int) -> socket.socket:
     return opened
 
 
-def serve(sockets: Sequence[socket.socket], token: str, seconds: float) -> None:
+def watch(ports: Sequence[int], token: str) -> tuple[Watch | None, str]:
+    """Return a watch over packets that bear the token, or None and why there is none."""
+    try:
+        return Watch(ports, MAGIC + token.encode()), ""
+    except OSError as error:
+        return None, error.strerror or str(error)
+
+
+def serve(sockets: Sequence[socket.socket], token: str, seconds: float, watching: Watch | None = None) -> None:
     """Answer questions that bear the token until the time is over."""
     wanted = MAGIC + token.encode()
     deadline = time.monotonic() + seconds
-    while sockets:
+    watched = watching.sockets if watching is not None else []
+    while sockets or watched:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             return
-        for ready in select.select(sockets, [], [], remaining)[0]:
+        for ready in select.select([*sockets, *watched], [], [], remaining)[0]:
             try:
+                if watching is not None and ready in watched:
+                    watching.take(ready)
+                    continue
                 data, sender = ready.recvfrom(LONGEST + 1)
                 if len(data) <= LONGEST and data.startswith(wanted):
                     ready.sendto(data, sender)
@@ -89,12 +102,14 @@ def serve(sockets: Sequence[socket.socket], token: str, seconds: float) -> None:
                 continue
 
 
-def spawn(sockets: Sequence[socket.socket], token: str, seconds: float) -> dict[str, Any]:
+def spawn(
+    sockets: Sequence[socket.socket], token: str, seconds: float, watching: Watch | None = None
+) -> dict[str, Any]:
     """Serve in a process of its own, which outlives this one; return its pid and its start time.
 
     Both are null without sockets: then there is nothing to serve.
     """
-    if not sockets:
+    if not sockets and watching is None:
         return {"pid": None, "start_time": None}
     pid = os.fork()
     if pid == 0:
@@ -103,12 +118,16 @@ def spawn(sockets: Sequence[socket.socket], token: str, seconds: float) -> dict[
             null = os.open(os.devnull, os.O_RDWR)
             for descriptor in (0, 1, 2):
                 os.dup2(null, descriptor)
-            serve(sockets, token, seconds)
+            if watching is not None:
+                watching.tell_at(os.getpid(), start_time(os.getpid()) or 0)
+            serve(sockets, token, seconds, watching)
         finally:
             # Nothing of the parent's own clean-up may run here.
             os._exit(0)
     for opened in sockets:
         opened.close()
+    if watching is not None:
+        watching.close()
     return {"pid": pid, "start_time": start_time(pid)}
 
 
@@ -150,6 +169,7 @@ def ask(
                 "address": target.address,
                 "port": port,
                 "open": False,
+                "refused": False,
                 "rtt": None,
                 "error": "no answer",
             }
@@ -157,7 +177,7 @@ def ask(
             try:
                 waiting[_connected(addresses, target, port)] = result
             except OSError as error:
-                result["error"] = error.strerror or str(error)
+                _note(result, error)
     try:
         for _attempt in range(attempts):
             _round(waiting, question, timeout)
@@ -182,13 +202,19 @@ def _connected(addresses: Sequence[str], target: Target, port: int) -> socket.so
     return opened
 
 
+def _note(result: dict[str, Any], error: OSError) -> None:
+    """Note what the system says; this host's own firewall refuses a packet with EPERM."""
+    result["error"] = error.strerror or str(error)
+    result["refused"] = result["refused"] or error.errno == errno.EPERM
+
+
 def _round(waiting: dict[socket.socket, dict[str, Any]], question: bytes, timeout: float) -> None:
     """Ask all that have not answered yet, and wait; who answers, or refuses, is taken off."""
     for opened, result in waiting.items():
         try:
             opened.send(question)
         except OSError as error:
-            result["error"] = error.strerror or str(error)
+            _note(result, error)
     sent = time.monotonic()
     with selectors.DefaultSelector() as selector:
         for opened, result in waiting.items():

@@ -12,8 +12,9 @@ C(document.build) is the way in. What it takes is C(gathered), a mapping:
   flannel_lease_info returns them.
 * C(hosts): by inventory name, each with C(reason) where the host gave no facts; else C(facts) (module
   preflight_host_info), C(dataplane) (flannel_dataplane in check mode), C(links) (flannel_dataplane_info), C(pod)
-  (C(addresses) of a pod there), C(probes) (pod_network_probe); C(daemon) (flanneld_info) where flanneld is to run,
-  C(sidecar) (network_policy_host_info) where policies are to hold, C(node_name) of its Node.
+  (C(addresses) of a pod there), C(probes) (pod_network_probe), C(udp) where a tunnel fails (see directions);
+  C(daemon) (flanneld_info) where flanneld is to run, C(sidecar) (network_policy_host_info) where policies are to hold,
+  C(node_name) of its Node.
 * C(cluster): where the network runs in pods, the facts of preflight_cluster_info with network_pods, or C(msg).
 * C(left_out): names or public IPs of hosts that nobody needs to look at.
 * C(sample): number of others that each host measures, 0 for all.

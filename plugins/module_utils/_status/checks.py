@@ -7,7 +7,7 @@
 Private to podnet.cni: may change in any release.
 
 C(facts) are the parts of the document that C(document.build) has put together: C(hosts), C(links), C(store),
-C(backend) and C(families), and C(by_name), C(by_way), C(differing) and C(compared), made of them once.
+C(backend) and C(families), and C(by_name), C(by_way), C(directions), C(differing) and C(compared), made of them once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
     ok,
     unknown,
 )
-from ansible_collections.podnet.cni.plugins.module_utils._status import ways
+from ansible_collections.podnet.cni.plugins.module_utils._status import directions, ways
 from ansible_collections.podnet.cni.plugins.module_utils._status.checks_cluster import CLUSTER_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._status.checks_flanneld import FLANNELD_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import (
@@ -238,7 +238,13 @@ def dataplane(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 @check("way.tunnel", "error", "Packets of the backend get from host to host")
 def tunnel(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
-    yield from _broken(facts, lambda way: _cause(facts, way) == "tunnel", _opening(facts))
+    def told(bad: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+        both = {key for way in bad for key in (_key(way), (way["target"], way["source"], way["family"]))}
+        hops = [hop for key, hop in facts["directions"].items() if key in both]
+        seen, remedy = directions.said(hops, facts["ports"])
+        return seen, remedy or _opening(facts)
+
+    yield from _broken(facts, lambda way: tunnelled(facts, way), "", told)
 
 
 @check("way.unexplained", "error", "Ways that fail can be explained")
@@ -301,6 +307,15 @@ _LOSSY = (
 )
 
 
+def tunnelled(facts: Facts, way: Mapping[str, Any]) -> bool:
+    """Whether a way fails since packets of the backend do not get from host to host."""
+    return _cause(facts, way) == "tunnel"
+
+
+def _key(way: Mapping[str, Any]) -> tuple[str, str, int]:
+    return (way["source"], way["target"], way["family"])
+
+
 def _opening(facts: Facts) -> str:
     ports = at(facts, "ports") or []
     if ports:
@@ -335,7 +350,7 @@ def _cause(facts: Facts, way: Mapping[str, Any]) -> str:
     if way["state"] != ways.NONE or way["layer"] == ways.UNDERLAY:
         return ""
     index = facts["by_way"]
-    key = (way["source"], way["target"], way["family"])
+    key = _key(way)
     over = at(index.get((*key, ways.OVERLAY)), "state")
     below = at(index.get((*key, ways.UNDERLAY)), "state")
     if way["layer"] == ways.POD and over in (ways.NONE, ways.FINE):
@@ -349,8 +364,21 @@ def _cause(facts: Facts, way: Mapping[str, Any]) -> str:
     return "tunnel" if way["layer"] == ways.OVERLAY else "pods"
 
 
-def _broken(facts: Facts, wanted: Callable[[Mapping[str, Any]], bool], remedy: str) -> Iterator[Verdict]:
-    """A verdict for each host that none of its ways leads to or from, then one for each other way of the kind."""
+def _broken(
+    facts: Facts,
+    wanted: Callable[[Mapping[str, Any]], bool],
+    remedy: str,
+    told: Callable[[Sequence[Mapping[str, Any]]], tuple[str, str]] | None = None,
+) -> Iterator[Verdict]:
+    """A verdict for each host that none of its ways leads to or from, then one for each other way of the kind.
+
+    C(told) adds to what is seen of some ways, and has the remedy.
+    """
+
+    def verdict(seen: str, some: Sequence[Mapping[str, Any]], name: str = "") -> Verdict:
+        more, what = told(some) if told is not None else ("", remedy)
+        return failed(f"{seen}: {more}" if more else seen, "", what, name)
+
     for family in facts["families"]:
         for layer in (ways.OVERLAY, ways.POD):
             judged = [way for way in facts["links"] if way["family"] == family and way["layer"] == layer]
@@ -360,12 +388,12 @@ def _broken(facts: Facts, wanted: Callable[[Mapping[str, Any]], bool], remedy: s
             lonely = _lonely(judged, bad)
             for name in lonely:
                 its = [way for way in bad if name in (way["source"], way["target"])]
-                yield failed(f"{_how(facts, its)} on all {len(its)} ways to and from it", "", remedy, name)
+                yield verdict(f"{_how(facts, its)} on all {len(its)} ways to and from it", its, name)
             left = [way for way in bad if not {way["source"], way["target"]} & set(lonely)]
             for way in left[:SHOWN]:
-                yield failed(_how(facts, [way]), "", remedy, f"{way['source']} -> {way['target']}")
+                yield verdict(_how(facts, [way]), [way], f"{way['source']} -> {way['target']}")
             if len(left) > SHOWN:
-                yield failed(f"{_how(facts, left[SHOWN:])} on {len(left) - SHOWN} more ways", "", remedy)
+                yield verdict(f"{_how(facts, left[SHOWN:])} on {len(left) - SHOWN} more ways", left[SHOWN:])
 
 
 def _lonely(judged: Sequence[Mapping[str, Any]], bad: Sequence[Mapping[str, Any]]) -> list[str]:

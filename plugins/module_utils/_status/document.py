@@ -21,7 +21,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mapping, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report, sources
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import FAILED, UNKNOWN, Finding, rank
-from ansible_collections.podnet.cni.plugins.module_utils._status import checks, explain, hosts, ways
+from ansible_collections.podnet.cni.plugins.module_utils._status import checks, directions, explain, hosts, ways
 
 SCHEMA = "podnet.cni/status"
 VERSION = 1
@@ -45,28 +45,7 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
     sample = int(gathered.get("sample") or 0)
     found = hosts.hosts_of(gathered)
     links = ways.links_of(gathered, found, config, sample)
-    facts = {
-        "subject": "network",
-        "hosts": found,
-        "by_name": {host["name"]: host for host in found},
-        "links": links,
-        "store": gathered.get("store") or {},
-        "cluster": gathered.get("cluster") or {},
-        "families": ways.families(config),
-        "backend": config.backend.type if config is not None else None,
-        "ports": udp_ports.of(config),
-        "config_reason": config_reason,
-        "by_way": {(way["source"], way["target"], way["family"], way["layer"]): way for way in links},
-        "compared": {host["name"] for host in found if host["compared"]},
-        "differing": {
-            (host["name"], peer, family)
-            for host in found
-            for each in host["drift"]
-            if each["part"] in ("peer", "link")
-            for peer in ([each["peer"]] if each["peer"] else [other["name"] for other in found])
-            for family in ([each["family"]] if each["family"] else (4, 6))
-        },
-    }
+    facts = _facts(gathered, config, config_reason, found, links)
     judged = [finding for check in checks.CHECKS for finding in check(facts, {})]
     judged += _of_preflight(gathered, judged)
     # What is said of a Node is said of its host.
@@ -104,6 +83,51 @@ def build(gathered: Mapping[str, Any]) -> dict[str, Any]:
             if each.status in (FAILED, UNKNOWN)
         ],
     }
+
+
+def _facts(
+    gathered: Mapping[str, Any],
+    config: NetworkConfig | None,
+    config_reason: str,
+    found: list[dict[str, Any]],
+    links: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What the checks of the picture judge."""
+    return {
+        "subject": "network",
+        "hosts": found,
+        "by_name": {host["name"]: host for host in found},
+        "links": links,
+        "store": gathered.get("store") or {},
+        "cluster": gathered.get("cluster") or {},
+        "families": ways.families(config),
+        "backend": config.backend.type if config is not None else None,
+        "ports": udp_ports.of(config),
+        "config_reason": config_reason,
+        "by_way": {(way["source"], way["target"], way["family"], way["layer"]): way for way in links},
+        "directions": directions.of(gathered, found),
+        "compared": {host["name"] for host in found if host["compared"]},
+        "differing": {
+            (host["name"], peer, family)
+            for host in found
+            for each in host["drift"]
+            if each["part"] in ("peer", "link")
+            for peer in ([each["peer"]] if each["peer"] else [other["name"] for other in found])
+            for family in ([each["family"]] if each["family"] else (4, 6))
+        },
+    }
+
+
+def questions(gathered: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each host has to ask by UDP to find out which direction of a tunnel is blocked, by its name."""
+    _require(gathered)
+    config, reason = config_of(gathered)
+    found = hosts.hosts_of(gathered)
+    links = ways.links_of(gathered, found, config, int(gathered.get("sample") or 0))
+    facts = _facts(gathered, config, reason, found, links)
+    blocked = [way for way in links if checks.tunnelled(facts, way)] if facts["ports"] else []
+    asked: dict[str, Any] = directions.questions(found, facts["ports"], blocked)
+    return asked
 
 
 def require_document(found: Any) -> Mapping[str, Any]:

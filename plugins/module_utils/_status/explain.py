@@ -297,8 +297,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "way.tunnel": Explanation(
         "Pods of the two hosts do not reach each other, though the hosts do.",
-        "Both kernels are as they should be, so something between them drops the backend's packets: a firewall, a "
-        "security group, or a hypervisor that uses the same port.",
+        "Both kernels are as they should be, so something drops the backend's packets: the firewall of one of them, "
+        "or, between them, a security group or a hypervisor that uses the same port.",
         _ISSUES + "2388",
     ),
     "way.unexplained": Explanation(

@@ -137,8 +137,9 @@ LINK_AND_TUNNEL = (
         "way.tunnel",
         "node3",
         HOLE,
-        r"Open (\d+)/udp in both directions",
-        "nft insert rule inet hole in udp dport {0} accept",
+        r"UDP 8472 from node\d.* arrives at node3: its firewall drops it \(by chain inet hole in: udp dport 8472 drop\)"
+        r".*On node3: (nft insert rule inet hole in udp dport 8472 accept)\.",
+        "{0}",
     ),
 )
 FORWARDING = (
