@@ -82,6 +82,15 @@ FULL = {
         "test_flannel_from_nothing_makes_the_nodes_ready_and_a_second_run_changes_nothing",
     ),
     "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
+    "dataplane/test_places.py": tuple(
+        f"test_nothing_is_half_written_and_the_next_run_finishes[{case}]"
+        for case in (
+            "CNI configuration-Read-only file system",
+            "kernel settings-No space left on device",
+            "bundle-No space left on device",
+            "bundle-Read-only file system",
+        )
+    ),
     "distribution/test_network_k3s.py": (
         "test_one_value_more_and_the_others_stay",
         "test_what_is_in_the_way_is_told_and_nothing_stays_half_changed",
@@ -118,6 +127,12 @@ FULL = {
     "status/test_bad_links.py": (
         "test_an_mtu_on_a_way_that_loses_packets_is_both",
         "test_an_overlay_is_made_and_looked_at_over_links_that_lose_packets",
+    ),
+    "status/test_directions.py": (
+        *(
+            f"test_the_direction_the_rule_and_the_command_that_opens_it[{case}]"
+            for case in ("open", "input of b", "output of a", "a policy", "iptables", "iptables-legacy", "ufw")
+        ),
     ),
     "status/test_doctor.py": (
         *(f"test_faults_are_found_and_repaired[{shape}]" for shape in ("host-gw", "direct", "ipv4")),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.tests.integration._netns import Host
+from ansible_collections.podnet.cni.tests.integration._netns import Host, Segment
 from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config, lease, options
 
 DAMAGE = {
@@ -441,6 +442,36 @@ def test_underlay_that_flaps(hosts: list[Host]) -> None:
     assert "msg" not in last, last
     assert len(host.state()["routes"]) == 58
     assert host.module(**arguments)["actions"] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw"])
+def test_an_underlay_that_goes_and_returns(backend: str) -> None:
+    """With its link go the routes, and with vxlan the overlay's own link; one run afterwards makes all of it anew."""
+    arguments = options(1, list(range(2, 20)), backend)
+    with Segment(1) as segment:
+        (host,) = segment.hosts
+        assert host.module(**arguments)["changed"]
+        before = host.state()
+        number = host.json("ip -j link show dev eth0")[0]["ifindex"]
+        host.shell("ip link del eth0")
+        gone = host.module(**arguments)
+        assert gone["failed"], gone
+        assert host.public_ip in gone["msg"] or "default route" in gone["msg"], gone["msg"]
+        assert host.state()["routes"] == []
+        host.shell(
+            f"ip link add eth0 index {number + 7} type veth peer name p1 netns {segment.switch}",
+            f"ip address add {host.public_ip}/24 dev eth0",
+            f"ip address add {host.public_ipv6}/64 dev eth0 nodad",
+            "ip link set eth0 up",
+            "ip route add default via 198.18.0.254",
+            "ip -6 route add default via fd00:18::254",
+        )
+        Host(segment.switch, 0).shell("ip link set p1 up")
+        returned = host.module(**arguments)
+        assert not returned.get("failed"), returned
+        assert host.state() == before
+        assert host.module(**arguments)["actions"] == []
 
 
 def _pods(hosts: list[Host], backend: str = "vxlan") -> None:

@@ -144,3 +144,48 @@ def test_two_controllers_of_which_one_is_killed(lab: Lab) -> None:
     lab.module("flannel_lease", nodes=nodes[1500:])
     lab.module("flannel_lease", nodes=nodes)
     check_consistent(lab, {item["public_ip"] for item in nodes})
+
+
+def test_two_plays_at_once_with_different_configs(lab: Lab) -> None:
+    """Whoever comes second is refused by what the other one wrote; leases stand in one config, and nothing is lost."""
+    plays = {4096: [node(1), node(2)], 5000: [node(3), node(4)]}
+
+    def config(vni: int) -> dict[str, Any]:
+        return {**VXLAN, "Backend": {"Type": "vxlan", "VNI": vni}}
+
+    def play(vni: int, begin: threading.Barrier) -> list[dict[str, Any]]:
+        """Write the config and lease, as the role overlay does; it ends where a module fails."""
+        begin.wait(60)
+        done = [lab.module("flannel_network", network_config=config(vni))]
+        if not done[0].get("failed"):
+            done.append(lab.module("flannel_lease", nodes=plays[vni], network_config=config(vni)))
+        return done
+
+    for _round in range(3):
+        lab.etcd.ctl("del", "--prefix", lab.prefix)
+        begin = threading.Barrier(len(plays))
+        with ThreadPoolExecutor(len(plays)) as pool:
+            results = dict(zip(plays, pool.map(play, plays, [begin] * len(plays))))
+        stored = json.loads(lab.etcd.get(f"{lab.prefix}/config")[f"{lab.prefix}/config"])["Backend"]["VNI"]
+        failed = {vni: done[-1] for vni, done in results.items() if done[-1].get("failed")}
+        assert failed.keys() == plays.keys() - {stored}, results
+        (told,) = failed.values()
+        assert "VNI" in told["msg"], told["msg"]
+        check_consistent(lab, {item["public_ip"] for item in plays[stored]})
+        # The second one, started again, is refused as well: leases stand that another network would strand.
+        (second,) = failed
+        again = play(second, threading.Barrier(1))
+        assert again[-1]["failed"], again
+        check_consistent(lab, {item["public_ip"] for item in plays[stored]})
+
+
+def test_a_play_whose_config_was_replaced_before_it_leased(lab: Lab) -> None:
+    first, second = ({**VXLAN, "Backend": {"Type": "vxlan", "VNI": vni}} for vni in (4096, 5000))
+    assert lab.module("flannel_network", network_config=first)["changed"]
+    assert lab.module("flannel_network", network_config=second)["changed"], "no lease stands yet"
+    told = lab.module("flannel_lease", nodes=[node(1)], network_config=first)
+    assert told["failed"]
+    assert "the network config is not the one of this play (Backend is {" in told["msg"], told["msg"]
+    assert "'VNI': 5000" in told["msg"]
+    assert lab.keys() == {}
+    assert lab.module("flannel_lease", nodes=[node(1)], network_config=second)["changed"]
