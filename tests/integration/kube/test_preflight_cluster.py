@@ -189,6 +189,10 @@ def test_a_server_that_does_not_answer(own_kube: _kube.KubeServer) -> None:
     assert [(each.id, "cannot connect" in each.seen) for each in findings if each.status == "failed"] == [
         ("cluster.api", True)
     ]
+    own_kube.start_apiserver()
+    facts = run_module("preflight_cluster_info", {"kubeconfig": str(own_kube.admin)})["facts"]
+    findings = [finding for check in CLUSTER_CHECKS for finding in check(facts, WANTED)]
+    assert [each.status for each in findings if each.id == "cluster.api"] == ["ok"]
 
 
 def webhook(name: str = "guard", **changes: Any) -> Obj:
@@ -259,7 +263,52 @@ def seeded(cluster: Cluster) -> None:
     server.api("POST", f"/apis/{ADMISSION}/validatingadmissionpolicybindings", binding)
 
 
-def test_every_seeded_fault_is_found(own_kube: _kube.KubeServer) -> None:
+# What each remedy says, of all that an administrator does in repair().
+REMEDIES = {
+    "allocate_node_cidrs": "Set --allocate-node-cidrs=true",
+    "pod_cidr": "Run the controller manager with --allocate-node-cidrs=true",
+    "pod_cidr_range": "delete the Node and let it register again",
+    "pod_cidr_unique": "delete one of the Nodes and let it register again",
+    "public_ip": "Give flanneld the right interface (--iface), or the annotation public-ip-overwrite",
+    "backend_type": "Restart flannel on the nodes that have not read the network config",
+    "vtep_mac": "delete the link and restart flannel there",
+    "network_unavailable": "its daemon clears the condition when it has started",
+    "version_skew": "Finish the upgrade of Kubernetes",
+    "windows": "Set them for all nodes",
+    "pod_security": "Label the namespace with pod-security.kubernetes.io/enforce=privileged",
+    "kube_proxy": "Set EnableNFTables",
+    "health_port": "Choose another port",
+    "network": "Keep cilium, or plan a migration",
+    "webhooks": "Exclude the namespace by its label kubernetes.io/metadata.name in the webhook's namespaceSelector",
+    "admission_policies": "Try it with a dry run: kube_apply in check mode",
+}
+
+
+def repair(cluster: Cluster) -> Obj:
+    """Do what the findings say, and return what is wanted afterwards."""
+    api = cluster.server.api
+    # Nobody answers behind the webhook, so no pod comes up anywhere before it is out of the way.
+    spaces = {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-flannel", "kube-system"]}
+    hooks = webhook(namespaceSelector={"matchExpressions": [spaces]})["webhooks"]
+    api("PATCH", f"/apis/{ADMISSION}/validatingwebhookconfigurations/guard", {"webhooks": hooks}, MERGE)
+    api("DELETE", "/api/v1/namespaces/kube-system/pods/kube-controller-manager-n1?gracePeriodSeconds=0")
+    cluster.manager("--allocate-node-cidrs=true", "--cluster-cidr=10.244.0.0/16")
+    # Nodes that register again get a range, and flannel starts on them with an address and a MAC of their own.
+    for number in (4, 5, 6, 8):
+        api("DELETE", f"/api/v1/nodes/n{number}")
+        cluster.node(number)
+    labels = {"pod-security.kubernetes.io/enforce": "privileged"}
+    api("PATCH", "/api/v1/namespaces/kube-flannel", {"metadata": {"labels": labels}}, MERGE)
+    api("DELETE", "/apis/apps/v1/namespaces/kube-system/daemonsets/cilium")
+    pod = item("Pod", "tried", "kube-flannel", spec={"containers": [{"name": "a", "image": "a"}], "hostNetwork": True})
+    given = {"kubeconfig": str(cluster.server.admin), "definitions": [pod]}
+    assert run_module("kube_apply", given, check=True)["changed"], "the policy lets it in"
+    api("DELETE", f"/apis/{ADMISSION}/validatingadmissionpolicybindings/judge")
+    backend = {"Type": "vxlan", "VNI": 4096, "Port": 4789}
+    return {"health_port": 8082, "network_config": {**NET_CONF, "EnableNFTables": True, "Backend": backend}}
+
+
+def test_every_seeded_fault_is_found_and_gone_after_its_remedy(own_kube: _kube.KubeServer) -> None:
     cluster = Cluster(own_kube)
     assert cluster.faults() == set()
     seeded(cluster)
@@ -273,6 +322,11 @@ def test_every_seeded_fault_is_found(own_kube: _kube.KubeServer) -> None:
     texts = {each.id: each for each in cluster.findings() if each.status == "failed"}
     assert "which has no ready endpoint now" in texts["cluster.webhooks"].seen
     assert texts["cluster.webhooks"].severity == "error"
+    assert set(REMEDIES) == found
+    told = [(each.id, each.remedy) for each in cluster.findings()]
+    for name, remedy in REMEDIES.items():
+        assert any(remedy in text for each, text in told if each == f"cluster.{name}"), (name, told)
+    assert cluster.faults(**repair(cluster)) == set()
 
 
 @pytest.mark.parametrize(
