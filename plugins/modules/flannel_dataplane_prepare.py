@@ -147,6 +147,11 @@ refreshed:
   returned: success
   type: bool
   sample: false
+systemd:
+  description: Whether systemd runs this host.
+  returned: success
+  type: bool
+  sample: true
 node:
   description: This host as an element of O(podnet.cni.flannel_lease#module:nodes).
   returned: success

@@ -68,7 +68,7 @@ options:
     default: []
   programs:
     description:
-      - Programs to look for on the search path.
+      - Programs to look for on the search path. One that busybox brings does not count.
     type: list
     elements: str
     default: []
@@ -93,6 +93,12 @@ options:
     type: list
     elements: str
     default: []
+  hold:
+    description:
+      - Whether nothing is changed where something is missing. RV(missing) says what.
+    type: bool
+    default: false
+    version_added: 1.0.0
 seealso:
   - module: podnet.cni.flannel_dataplane
   - module: podnet.cni.cni_conflist
@@ -184,6 +190,7 @@ ARGUMENT_SPEC = {
         "default": ["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"],
     },
     "python_modules": {"type": "list", "elements": "str", "default": []},
+    "hold": {"type": "bool", "default": False},
 }
 
 
@@ -208,6 +215,13 @@ def reconcile(module: AnsibleModule) -> dict[str, Any]:
         unmanaged_links=params["unmanaged_links"],
     )
     plan = prepare.plan(want, prepare.observe(want))
+    missing = {
+        "programs": prepare.missing_programs(params["programs"], os.environ.get("PATH", "")),
+        "plugins": prepare.missing_plugins(params["plugins"], params["plugin_dirs"]),
+        "python_modules": prepare.missing_python_modules(params["python_modules"]),
+    }
+    if params["hold"] and any(missing.values()):
+        return {"changed": False, "actions": [], "missing": missing, "diff": {"before": "", "after": ""}}
     warnings = list(plan.warnings)
     if not module.check_mode:
         warnings += prepare.apply(module_runner(module), plan)
@@ -216,11 +230,7 @@ def reconcile(module: AnsibleModule) -> dict[str, Any]:
     return {
         "changed": bool(plan.actions),
         "actions": plan.actions,
-        "missing": {
-            "programs": prepare.missing_programs(params["programs"], os.environ.get("PATH", "")),
-            "plugins": prepare.missing_plugins(params["plugins"], params["plugin_dirs"]),
-            "python_modules": prepare.missing_python_modules(params["python_modules"]),
-        },
+        "missing": missing,
         "diff": {"before": plan.before, "after": plan.after},
     }
 

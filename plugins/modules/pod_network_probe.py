@@ -114,6 +114,8 @@ options:
       - Echo requests that follow where none of the first O(count) was answered, 20 in a second, with three seconds to
         wait for an answer. So a link that loses many packets, or delays them, is not taken for one that carries none.
       - RV(probes[].sent) counts them. With V(0), none follow. Ports are tried O(count) times, whatever this is.
+      - Unless it is V(0), a way that lost some packets while others took more than half of O(timeout) is measured
+        again in the same way, with three seconds to wait. What is late is not lost.
     type: int
     default: 10
     version_added: 1.0.0
@@ -311,6 +313,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._host import namespace as netns
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import is_busybox
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_files import Files
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.udp import checksum_errors
 from ansible_collections.podnet.cni.plugins.module_utils._probe import connect
@@ -392,12 +395,14 @@ def probe(module: AnsibleModule) -> dict[str, Any]:
     source = params["source"] or params["source_address"] or ""
     targets = probe_plan.choose(probe_plan.parse_targets(params["targets"], params["expect"]), source, params["sample"])
     pings = any(target.protocol == probe_plan.ICMP for target in targets)
-    ping = probe_plan.ping_runner(module.get_bin_path("ping", required=pings) or "ping")
+    ping = module.get_bin_path("ping", required=pings) or "ping"
+    if pings and is_busybox(ping):
+        raise InputError(f"{ping} is that of busybox, which measures no path: install ping of iputils.")
     with contextlib.ExitStack() as stack:
         namespace = namespace_of(params)
         if namespace:
             stack.callback(namespace.close)
-        tools = probe_plan.Tools(ping, connect.attempt, namespace.enter if namespace else None)
+        tools = probe_plan.Tools(probe_plan.ping_runner(ping), connect.attempt, namespace.enter if namespace else None)
         probes = probe_plan.measure_all(source, targets, tools, settings)
     complaints = [probe_plan.complaint(each, params["max_loss"]) for each in probes]
     for each, words in zip(probes, complaints):

@@ -156,6 +156,7 @@ GUEST_FULL = {
         f"test_beside_a_running_flanneld[{name}]" for name in ("ipip", "wireguard-separate", "wireguard-auto")
     ),
     "dataplane/test_moves.py": ("test_no_packet_leaves_outside_of_a_tunnel[ipip]",),
+    "dataplane/test_old_python.py": ("test_wireguard_by_the_oldest_pyroute2",),
     "dataplane/test_tunnels.py": (
         *(
             f"test_pods_reach_each_other[{name}]"

@@ -20,7 +20,7 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._cni import directory as cni_directory
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked
 
 # The runtime asks plugins to check a pod from this version of the configuration on.
 CHECK_SINCE = (0, 4, 0)
@@ -188,9 +188,10 @@ class Runtime:
         After a failure the plugins are asked to undo what they did, the namespace is removed, and PodnetError is
         raised with the words of the plugin that failed.
         """
-        code, _out, err = self.run(["ip", "netns", "add", pod.name], None)
-        if code != 0:
-            raise PodnetError(f"The network namespace of the pod {pod.name} cannot be made: {err.strip()}")
+        try:
+            checked(self.run, ["ip", "netns", "add", pod.name], missing="install iproute2")
+        except PodnetError as error:
+            raise PodnetError(f"The network namespace of the pod {pod.name} cannot be made: {error}") from error
         try:
             self.run(["ip", "-n", pod.name, "link", "set", "lo", "up"], None)
             result: dict[str, Any] | None = None

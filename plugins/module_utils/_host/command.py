@@ -22,6 +22,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingE
 Run = Callable[[Sequence[str], Optional[str]], Tuple[int, str, str]]
 
 
+# What busybox begins to print where it is called by the name of a program and does not know an option.
+_BUSYBOX = "BusyBox v"
+
+
+def is_busybox(program: str) -> bool:
+    """Whether a program is busybox under another name: it knows few of the options of the one that is meant."""
+    return os.path.basename(os.path.realpath(program)).startswith("busybox")
+
+
 def module_runner(module: Any) -> Run:
     """Return a Run that goes through C(module), an AnsibleModule.
 
@@ -72,13 +81,15 @@ def plain_runner() -> Run:
 def checked(run: Run, command: Sequence[str], text: str | None = None, *, missing: str, hint: str = "") -> str:
     """Run a command and return its standard output.
 
-    Raises MissingError with C(missing) (the remedy) when the program is not there, and PodnetError with the command,
-    its exit code, its first line of complaint and C(hint) when it fails.
+    Raises MissingError with C(missing) (the remedy) when the program is not there, or is that of busybox and refuses,
+    and PodnetError with the command, its exit code, its first line of complaint and C(hint) when it fails.
     """
     try:
         code, out, err = run(command, text)
     except FileNotFoundError as error:
         raise MissingError(f"{command[0]} is not on PATH: {missing}") from error
+    if code != 0 and _BUSYBOX in err + out:
+        raise MissingError(f"{command[0]} is that of busybox, which cannot do {' '.join(command)}: {missing}")
     if code != 0:
         reason = (err.strip() or out.strip() or "no reason given").splitlines()[0]
         raise PodnetError(f"{' '.join(command)} failed with exit code {code}: {reason}{hint}")

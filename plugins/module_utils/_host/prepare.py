@@ -19,7 +19,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file
-from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked, is_busybox
 
 BANNER = "# Written by podnet.cni. Changes are lost.\n"
 LINK_FILE = "/etc/systemd/network/10-podnet-cni.link"
@@ -174,7 +174,7 @@ def apply(run: Run, node_plan: NodePlan, root: str = "/") -> list[str]:
     if node_plan.modules:
         checked(
             run,
-            ["modprobe", "--all", *node_plan.modules],
+            ["modprobe", "-a", *node_plan.modules],
             missing="install kmod or load the modules yourself",
             hint=" (a package of extra kernel modules may hold them)",
         )
@@ -194,9 +194,12 @@ def apply(run: Run, node_plan: NodePlan, root: str = "/") -> list[str]:
 
 
 def missing_programs(names: Iterable[str], path: str) -> list[str]:
-    """Return those of C(names) that no directory of the search path C(path) and of the system holds."""
+    """Return those of C(names) that no directory of the search path C(path) and of the system holds.
+
+    What busybox does under a name is not counted: its ip knows no vxlan, its ping no size of a packet's path.
+    """
     directories = [*path.split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-    return [name for name in names if not any(_executable(directory, name) for directory in directories)]
+    return [name for name in names if not any(_has(directory, name) for directory in directories)]
 
 
 def missing_plugins(names: Iterable[str], directories: Sequence[str]) -> list[str]:
@@ -207,6 +210,10 @@ def missing_plugins(names: Iterable[str], directories: Sequence[str]) -> list[st
 def missing_python_modules(names: Iterable[str]) -> list[str]:
     """Return those modules that the Python which runs this does not have."""
     return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+def _has(directory: str, name: str) -> bool:
+    return _executable(directory, name) and not is_busybox(os.path.join(directory, name))
 
 
 def _executable(directory: str, name: str) -> bool:

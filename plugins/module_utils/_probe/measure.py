@@ -267,19 +267,26 @@ def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
     """Counts, loss and round trips of echo requests, the kind of answer, and ping's words when none came.
 
     On a bad way the few packets of a measurement may all be lost, or be answered late: where nothing came back and
-    nobody said why, more of them follow.
+    nobody said why, more of them follow. Where some came back, but slowly, those that did not may have been late: then
+    all is measured again with more patience.
     """
     command = ["-s", str(settings.size_for(target)), "-M", "dont" if settings.fragment else "do"]
     command += _origin(target, settings)
-    often = ["-q", "-c", str(settings.count), "-i", str(settings.interval), "-W", str(settings.timeout)]
-    _code, out, err = ping([*often, *command, target.address])
+
+    def send(count: int, interval: float, seconds: float) -> tuple[int, str, str]:
+        often = ["-q", "-c", str(count), "-i", str(interval), "-W", str(seconds)]
+        return ping([*often, *command, target.address])
+
+    _code, out, err = send(settings.count, settings.interval, settings.timeout)
     result = parse(out)
     reason = err.strip().splitlines()
+    patience = max(settings.timeout, PATIENCE)
     if result["sent"] and not result["received"] and not reason and settings.insist:
-        often = ["-q", "-c", str(settings.insist), "-i", str(BRISK), "-W", str(max(settings.timeout, PATIENCE))]
-        more = parse(ping([*often, *command, target.address])[1])
+        more = parse(send(settings.insist, BRISK, patience)[1])
         sent = result["sent"] + more["sent"]
         result = {**more, "sent": sent, "loss": round(100 * (sent - more["received"]) / sent, 1)}
+    elif result["loss"] and (result["rtt_max"] or 0) > 500 * settings.timeout and settings.insist:
+        result = parse(send(settings.count, settings.interval, patience)[1])
     result["error"] = reason[-1] if reason and not result["received"] else ""
     silent = connector.FAILED if result["error"] else connector.NONE
     result["answer"] = connector.REPLIED if result["received"] else silent

@@ -338,6 +338,7 @@ def test_wireguard_gets_its_keys_on_standard_input_only(
     (tmp_path / "aside").rename(key_file)
     subprocess.run(command, check=True, env={})
     assert (tmp_path / "log").read_text().splitlines() == [
+        "ip -V",
         "ip link show dev flannel-wg",
         "ip link add flannel-wg mtu 1420 txqueuelen 0 type wireguard",
         "wg setconf flannel-wg /dev/stdin",

@@ -40,6 +40,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 from ansible_collections.podnet.cni.plugins.module_utils._host import atomic_file, flanneld, forward_rules, links
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
 
+# Only there where systemd was the first program (sd_booted(3)).
+SYSTEMD = "/run/systemd/system"
 REFRESH_TIMER = "/etc/systemd/system/podnet-cni-refresh.timer"
 # More than the files of ten thousand peers take.
 ROOM = 4 << 20
@@ -136,6 +138,7 @@ def prepare(host: str, question: Question, run: Run, check: bool) -> Outcome:
         "previous_ipv6_subnet": facts["previous_ipv6_subnet"],
         "wireguard_public_key": facts["public_key"],
     }
+    facts["systemd"] = os.path.isdir(SYSTEMD)
     facts["refreshed"] = os.path.exists(REFRESH_TIMER)
     facts["complete"] = not outcome.missing and not (check and outcome.actions)
     return outcome

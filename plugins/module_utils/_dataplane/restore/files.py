@@ -95,7 +95,16 @@ def check_programs(run: Run, host: str, kind: str, directory: str) -> None:
 
     Programming the kernel takes none, so nothing else would notice before the reboot. C(directory) is restore_dir.
     """
-    if kind != "wireguard" or not directory:
+    if not directory:
+        return
+    for program in ("ip", "bridge") if kind == "vxlan" else ("ip",):
+        try:
+            _code, out, err = run([program, "-V"], None)
+        except FileNotFoundError as error:
+            raise MissingError(_no_iproute(host, directory, f"the program {program} is missing")) from error
+        if "BusyBox" in out + err:
+            raise MissingError(_no_iproute(host, directory, f"the program {program} is that of busybox"))
+    if kind != "wireguard":
         return
     try:
         run(["wg", "--version"], None)
@@ -104,6 +113,13 @@ def check_programs(run: Run, host: str, kind: str, directory: str) -> None:
             f"host {host}: the program wg is missing, and without it {directory} cannot bring wireguard back at boot; "
             "install the package wireguard-tools, or leave restore_dir empty"
         ) from error
+
+
+def _no_iproute(host: str, directory: str, why: str) -> str:
+    return (
+        f"host {host}: {why}, and without that of iproute2 {directory} cannot bring the overlay back at boot; install "
+        "the package iproute2, or leave restore_dir empty"
+    )
 
 
 def former(directory: str, plane: DataPlane) -> Former:

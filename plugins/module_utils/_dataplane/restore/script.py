@@ -55,6 +55,10 @@ for key in "$wireguard_key_file" "$preshared_key_file"; do
     [ -z "$key" ] || [ -r "$key" ] || die "the key file $key is missing: run the overlay role again"
 done
 
+case "$(ip -V 2>&1)" in
+*BusyBox*) die "ip is that of busybox: install iproute2" ;;
+esac
+
 # Underlay links can appear late: a bond, a VLAN, a card whose driver is slow.
 for underlay in $underlays; do
     until ip link show dev "$underlay" >/dev/null 2>&1; do

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._host.command import plain_runner
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+from ansible_collections.podnet.cni.plugins.module_utils._host.command import checked, plain_runner
 
 
 def test_a_program_gets_its_input_and_gives_its_output_and_exit_code() -> None:
@@ -25,6 +26,14 @@ def test_what_a_program_prints_is_no_matter_of_encoding() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         plain_runner()(["no-such-program"], None)
+
+
+def test_a_program_of_busybox_that_refuses_is_named_with_the_remedy() -> None:
+    usage = "BusyBox v1.35.0 (Debian 1:1.35.0-4) multi-call binary.\n\nUsage: ip [OPTIONS] address|route\n"
+    with pytest.raises(
+        MissingError, match=r"^ip is that of busybox, which cannot do ip -d -j addr show: install iproute2$"
+    ):
+        checked(lambda _command, _text: (1, "", usage), ["ip", "-d", "-j", "addr", "show"], missing="install iproute2")
 
 
 def test_programs_of_the_system_are_found_without_its_directories_on_path(

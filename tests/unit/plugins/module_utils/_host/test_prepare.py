@@ -119,7 +119,7 @@ def test_a_module_may_bring_the_setting(system: System) -> None:
     options = {"sysctls": {"net.bridge.bridge-nf-call-iptables": "1"}, "modules": ["br_extra"]}
     actions, _warnings = system.converge(**options)
     assert actions[:2] == ["load kernel module br_extra", "set net.bridge.bridge-nf-call-iptables = 1"]
-    assert system.calls == ["modprobe --all br_extra"]
+    assert system.calls == ["modprobe -a br_extra"]
     assert system.get("/etc/modules-load.d/podnet-cni.conf") == prepare.BANNER + "br_extra\n"
     assert system.converge(**options) == ([], [])
 
@@ -149,7 +149,7 @@ def test_a_container_is_warned(system: System) -> None:
 
 def test_modprobe_s_complaint_is_passed_on(system: System) -> None:
     system.fails.add("modprobe")
-    with pytest.raises(PodnetError, match=r"modprobe --all vxlan failed .*not found in directory"):
+    with pytest.raises(PodnetError, match=r"modprobe -a vxlan failed .*not found in directory"):
         system.converge(modules=["vxlan"])
 
 
@@ -235,4 +235,8 @@ def test_what_is_missing_is_found_out(tmp_path: Path) -> None:
         "host-local",
     ]
     assert prepare.missing_programs(["bridge", "no-such-program"], str(tmp_path)) == ["no-such-program"]
+    (tmp_path / "busybox").write_text("")
+    (tmp_path / "busybox").chmod(0o755)
+    (tmp_path / "no-such-program").symlink_to("busybox")
+    assert prepare.missing_programs(["no-such-program"], str(tmp_path)) == ["no-such-program"], "busybox is another one"
     assert prepare.missing_python_modules(["json", "no_such_module"]) == ["no_such_module"]

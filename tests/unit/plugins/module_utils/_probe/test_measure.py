@@ -182,6 +182,19 @@ def test_a_way_with_much_delay_is_slow_and_not_cut() -> None:
     assert (found["reachable"], found["rtt_avg"], found["largest_packet"]) == (True, 2000.0, 1500)
 
 
+@pytest.mark.parametrize(("insist", "rtt", "loss"), [(10, 700, 0.0), (10, 100, 33.3), (0, 700, 33.3)])
+def test_what_is_late_is_not_lost(insist: int, rtt: int, loss: float) -> None:
+    """Two of three came back in time, and the third one does when there is more of it."""
+
+    def ping(arguments: Sequence[str]) -> tuple[int, str, str]:
+        got = 3 if "3.0" in arguments else 2
+        words = f"3 packets transmitted, {got} received, x% packet loss, time 402ms"
+        return 0, f"{words}\nrtt min/avg/max/mdev = {rtt}.0/{rtt}.0/{rtt}.0/0.0 ms\n", ""
+
+    found = measure.by_ping(FOUR, ping, replace(SETTINGS, insist=insist))
+    assert (found["sent"], found["loss"]) == (3, loss)
+
+
 def test_who_said_that_there_is_no_way_is_not_asked_again() -> None:
     calls = []
 

@@ -45,6 +45,12 @@ def no_program(command: Sequence[str], _text: str | None) -> tuple[int, str, str
     raise FileNotFoundError(command[0])
 
 
+def iproute2_alone(command: Sequence[str], _text: str | None) -> tuple[int, str, str]:
+    if command[0] not in ("ip", "bridge"):
+        raise FileNotFoundError(command[0])
+    return 0, "[]" if "-j" in command else "ip utility, iproute2-6.1.0", ""
+
+
 def question(key_file: Path, restore_dir: str = "") -> Question:
     return Question(config("wireguard"), (), None, str(key_file), restore_dir, "", restore_dir != "", 5.0, False)
 
@@ -70,11 +76,13 @@ def test_check_run_has_a_key_that_is_thrown_away(tmp_path: Path) -> None:
 def test_check_run_only_warns_of_a_missing_program(tmp_path: Path) -> None:
     asked = question(tmp_path / "key", "/etc/podnet-cni")
     warnings = prepare.prepare("host", asked, no_program, True).warnings
-    assert warnings[0].startswith("host host: the program wg is missing")
+    assert warnings[0].startswith("host host: the program ip is missing")
     assert warnings[1].startswith("nft is not on PATH")
     assert warnings[2].startswith("ip is not on PATH")
+    warnings = prepare.prepare("host", asked, iproute2_alone, True).warnings
+    assert warnings[0].startswith("host host: the program wg is missing")
     with pytest.raises(MissingError, match="the program wg is missing"):
-        prepare.prepare("host", asked, no_program, False)
+        prepare.prepare("host", asked, iproute2_alone, False)
 
 
 def test_what_is_missing_is_said_once() -> None:

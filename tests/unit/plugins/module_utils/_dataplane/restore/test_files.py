@@ -103,18 +103,44 @@ def test_what_is_not_there_makes_no_file() -> None:
     assert list(restore.desired(plane).files) == ["restore.sh", "restore.conf"]
 
 
-def no_programs(_command: Any, _text: Any) -> Any:
-    raise FileNotFoundError
+def of_iproute2(command: Any, _text: Any) -> Any:
+    if command[0] not in ("ip", "bridge"):
+        raise FileNotFoundError
+    return 0, f"{command[0]} utility, iproute2-6.1.0, libbpf 1.1.2\n", ""
 
 
 def test_wireguard_is_not_programmed_where_a_boot_would_lose_it() -> None:
     with pytest.raises(InputError, match=r"host n1: the program wg is missing.* install the package wireguard-tools"):
-        restore.check_programs(no_programs, "n1", "wireguard", "/etc/podnet-cni")
+        restore.check_programs(of_iproute2, "n1", "wireguard", "/etc/podnet-cni")
 
 
 @pytest.mark.parametrize(("kind", "directory"), [("wireguard", ""), ("vxlan", "/etc/podnet-cni"), ("", "/d")])
 def test_wg_is_asked_for_only_where_a_boot_needs_it(kind: str, directory: str) -> None:
-    restore.check_programs(no_programs, "n1", kind, directory)
+    restore.check_programs(of_iproute2, "n1", kind, directory)
+
+
+@pytest.mark.parametrize(("kind", "lacks"), [("vxlan", "ip"), ("vxlan", "bridge"), ("ipip", "ip")])
+@pytest.mark.parametrize("busybox", [False, True])
+def test_a_boot_needs_iproute2(kind: str, lacks: str, busybox: bool) -> None:
+    def run(command: Any, text: Any) -> Any:
+        if command[0] != lacks:
+            return of_iproute2(command, text)
+        if not busybox:
+            raise FileNotFoundError
+        return 1, "", "ip: invalid option -- 'V'\nBusyBox v1.36.1 multi-call binary.\n"
+
+    why = "that of busybox" if busybox else "missing"
+    with pytest.raises(InputError, match=f"host n1: the program {lacks} is {why}, .* install the package iproute2"):
+        restore.check_programs(run, "n1", kind, "/etc/podnet-cni")
+    restore.check_programs(run, "n1", kind, "")
+
+
+def test_a_boot_of_ipip_needs_no_bridge() -> None:
+    asked = []
+    restore.check_programs(
+        lambda command, text: asked.append(command[0]) or (0, "", ""), "n1", "ipip", "/etc/podnet-cni"
+    )
+    assert asked == ["ip"]
 
 
 def test_a_host_that_has_wg_passes() -> None:
