@@ -9,6 +9,7 @@ A firewall can lose packets and swallow large ones on every kernel. Delay, order
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._probe import measure
+from ansible_collections.podnet.cni.plugins.plugin_utils import _upgrade_gates
 from ansible_collections.podnet.cni.tests.integration import _netns
 from ansible_collections.podnet.cni.tests.integration._kernel import needs
 from ansible_collections.podnet.cni.tests.integration.status import _bad_links, test_doctor
@@ -95,6 +97,19 @@ def preflight(overlay: _bad_links.Overlay) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+def gate(overlay: _bad_links.Overlay) -> dict[str, str]:
+    """What the gate of an upgrade says of each host, with the ways measured as it measures those between pods."""
+    seen = []
+    for host in overlay.hosts:
+        others = [measure.Target(one.name, one.public_ip) for one in overlay.hosts if one is not host]
+        found = _bad_links.probe(host, others, measure.Settings(3, 0.2, 1, 56, False, 9216, insist=10))
+        seen.append({"_upgrade_node": host.name, "_upgrade_gate": {"seen": True, "mtu": 1450, "probes": found}})
+    judged = _upgrade_gates.judge(seen, [host.name for host in overlay.hosts])
+    said: dict[str, str] = judged["failed"]
+    assert judged["stop"] is bool(said)
+    return said
+
+
 def test_loss_is_called_loss(overlay: _bad_links.Overlay) -> None:
     """A way that loses half of the echoes is no closed port, no wrong lease, and has no small MTU."""
     overlay.shell(CHAIN.format("numgen random mod 10 < 3"))
@@ -109,6 +124,8 @@ def test_loss_is_called_loss(overlay: _bad_links.Overlay) -> None:
         assert {status for status, _seen in told["host.path_mtu"]} == {"ok"}, told
         assert all("% of 10 packets to" in seen for status, seen in told["host.path_loss"] if status == "failed"), told
         assert "failed" in {status for status, _seen in told["host.path_loss"]}, told
+        said = gate(overlay)
+        assert all(re.fullmatch(r"loses [\d.]+ % to \S+", text) for text in said.values()), said
         # 0.7 squared of the echoes come back: the bounds are those that one run in 10,000 leaves.
         one = overlay.hosts[1]
         [measured] = _bad_links.probe(
@@ -135,6 +152,8 @@ def test_an_mtu_that_nobody_tells_is_named_with_what_passes(overlay: _bad_links.
         assert {status for status, _seen in told["host.path_mtu"]} == {"failed"}
         assert {seen.split()[0] for _status, seen in told["host.path_mtu"]} == {"1350"}
         assert {status for status, _seen in told["host.path_loss"]} == {"ok"}
+        said = set(gate(overlay).values())
+        assert said == {"packets of more than 1350 octets do not get through, but the MTU is 1450"}
     finally:
         overlay.shell(MEND)
 
