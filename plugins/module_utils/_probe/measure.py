@@ -268,7 +268,7 @@ def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
 
     On a bad way the few packets of a measurement may all be lost, or be answered late: where nothing came back and
     nobody said why, more of them follow. Where some came back, but slowly, those that did not may have been late: then
-    all is measured again with more patience.
+    only what is measured with more patience counts.
     """
     command = ["-s", str(settings.size_for(target)), "-M", "dont" if settings.fragment else "do"]
     command += _origin(target, settings)
@@ -281,11 +281,15 @@ def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
     result = parse(out)
     reason = err.strip().splitlines()
     patience = max(settings.timeout, PATIENCE)
+
+    def slow(found: Mapping[str, Any]) -> bool:
+        return (found["rtt_max"] or 0) > 500 * settings.timeout
+
     if result["sent"] and not result["received"] and not reason and settings.insist:
         more = parse(send(settings.insist, BRISK, patience)[1])
-        sent = result["sent"] + more["sent"]
+        sent = more["sent"] if slow(more) else result["sent"] + more["sent"]
         result = {**more, "sent": sent, "loss": round(100 * (sent - more["received"]) / sent, 1)}
-    elif result["loss"] and (result["rtt_max"] or 0) > 500 * settings.timeout and settings.insist:
+    elif result["loss"] and slow(result) and settings.insist:
         result = parse(send(settings.count, settings.interval, patience)[1])
     result["error"] = reason[-1] if reason and not result["received"] else ""
     silent = connector.FAILED if result["error"] else connector.NONE

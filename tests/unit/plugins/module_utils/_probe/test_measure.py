@@ -180,6 +180,7 @@ def test_a_way_with_much_delay_is_slow_and_not_cut() -> None:
     way = Bad(0, delay=2.0)
     found = measure.measure("a", FOUR, measure.Tools(way, never), replace(SETTINGS, insist=10))
     assert (found["reachable"], found["rtt_avg"], found["largest_packet"]) == (True, 2000.0, 1500)
+    assert (found["sent"], found["loss"]) == (10, 0.0), "those that nobody waited for long enough are not lost"
 
 
 @pytest.mark.parametrize(("insist", "rtt", "loss"), [(10, 700, 0.0), (10, 100, 33.3), (0, 700, 33.3)])
