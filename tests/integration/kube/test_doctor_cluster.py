@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from ansible_collections.podnet.cni.tests.integration.kube.test_preflight_cluste
     PREFIX,
     Cluster,
 )
+from ansible_collections.podnet.cni.tests.integration.rollout import _agents
 
 pytestmark = pytest.mark.kube
 
@@ -46,12 +48,12 @@ class WithPods(Cluster):
             self.pod(number)
             self.written(number, WRITTEN)
 
-    def kubelet(self, number: int) -> None:
+    def kubelet(self, number: int, port: int = 1) -> None:
         addresses = [
             {"type": "InternalIP", "address": f"198.18.0.{number}"},
             {"type": "Hostname", "address": "127.0.0.1"},
         ]
-        status = {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}}}
+        status = {"addresses": addresses, "daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}
         self.server.api("PATCH", f"/api/v1/nodes/n{number}/status", {"status": status}, MERGE)
 
     def pod(self, number: int) -> None:
@@ -120,6 +122,21 @@ def test_kubelets_that_the_api_server_cannot_reach_and_nothing_else(cluster: Wit
     finding = found["cluster.logs", "n1"]
     assert "127.0.0.1:1" in finding["seen"]
     assert "leave the gate out by name: flannel_rollout_gates=[node]" in finding["remedy"]
+    assert "TCP port 10250" in finding["remedy"], finding
+    # The API server reaches them.
+    answering = _agents.kubelet(cluster.server, {f"flannel-n{number}": _agents.GOOD_LOG for number in (1, 2, 3)})
+    thread = threading.Thread(target=answering.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        for number in (1, 2, 3):
+            cluster.kubelet(number, answering.server_port)
+        assert cluster.found() == {}
+    finally:
+        answering.shutdown()
+        answering.server_close()
+        thread.join()
+        for number in (1, 2, 3):
+            cluster.kubelet(number)
 
 
 def test_a_pod_that_is_ready_and_has_not_programmed_its_node(cluster: WithPods) -> None:

@@ -80,7 +80,7 @@ class Agents:
         self._serial = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self._kubelet = _kubelet(kube, self.logs)
+        self._kubelet = kubelet(kube, self.logs)
         self._kubelet_thread = threading.Thread(target=self._kubelet.serve_forever, args=(0.05,))
 
     def __enter__(self) -> Agents:
@@ -260,7 +260,7 @@ class Agents:
         self.kube.api("PATCH", f"/api/v1/nodes/{name}/status", {"status": status}, MERGE)
 
 
-def _kubelet(kube: _kube.KubeServer, logs: dict[str, str]) -> ThreadingHTTPServer:
+def kubelet(kube: _kube.KubeServer, logs: dict[str, str]) -> ThreadingHTTPServer:
     """What the API server asks for logs."""
 
     class Handler(BaseHTTPRequestHandler):
