@@ -72,6 +72,16 @@ options:
           - M(podnet.cni.netns_kubernetes) makes a Kubernetes node of such a host.
         type: bool
         default: false
+      guest:
+        description:
+          - Whether the host is a machine of its own, in place of namespaces. It is emulated by qemu, boots Debian's
+            kernel and systemd, and can be rebooted. C(ssh -F) with the file RV(lab.hosts[].ssh_config) reaches it.
+          - It sees the files of this machine as they were when it booted, save C(/run), and keeps its changes on a
+            disk below O(data_dir).
+          - The kernel is the newest that the package sources of this machine have. It is downloaded into the cache of
+            the user and not installed.
+        type: bool
+        default: false
       processes:
         description: Processes that run in the host.
         type: list
@@ -99,6 +109,10 @@ options:
                 most 30 seconds.
               - The same placeholders as in O(hosts[].processes[].argv) may be used.
             type: str
+  guest_memory:
+    description: Memory of each guest in MiB.
+    type: int
+    default: 2048
   underlay_cidr:
     description: IPv4 network of the underlay. An empty string gives a lab without IPv4.
     type: str
@@ -142,6 +156,8 @@ requirements:
   - root with C(CAP_SYS_ADMIN)
   - overlayfs, veth and bridge in the kernel
   - iproute2 and util-linux
+  - for guests Debian or a derivative on amd64, qemu (C(qemu-system-x86)), C(busybox-static), C(openssh-client),
+    C(e2fsprogs), systemd, and C(/dev/net/tun)
 notes:
   - The task fails when O(underlay_cidr) or O(underlay_ipv6_cidr) overlaps a route of the machine.
 seealso:
@@ -225,6 +241,14 @@ lab:
           description: IPv6 address, or an empty string.
           type: str
           sample: "fd00:18::b"
+        guest:
+          description: Whether the host is a guest.
+          type: bool
+          sample: false
+        ssh_config:
+          description: The configuration for C(ssh -F) to a guest, an empty string for other hosts.
+          type: str
+          sample: ""
         processes:
           description: Names of the processes that run in the host.
           type: list
@@ -232,6 +256,7 @@ lab:
           sample: []
 """
 
+import contextlib
 import os
 from typing import Any
 
@@ -265,9 +290,11 @@ ARGUMENT_SPEC: dict[str, Any] = {
             "name": {"type": "str", "required": True},
             "offset": {"type": "int"},
             "containers": {"type": "bool", "default": False},
+            "guest": {"type": "bool", "default": False},
             "processes": {"type": "list", "elements": "dict", "default": [], "options": PROCESS},
         },
     },
+    "guest_memory": {"type": "int", "default": 2048},
     "underlay_cidr": {"type": "str", "default": "198.18.0.0/24"},
     "underlay_ipv6_cidr": {"type": "str", "default": "fd00:18::/64"},
     "mtu": {"type": "int", "default": 1500},
@@ -290,7 +317,7 @@ def wanted(module: AnsibleModule, run: Any) -> lab.Lab:
     if options["state"] == "absent":
         return lab.NOTHING
     networks = lab.parse_networks([(name, options[name] or "") for name in ("underlay_cidr", "underlay_ipv6_cidr")])
-    want = lab.desired(options["hosts"], networks, options["mtu"], options["default_route"])
+    want = lab.desired(options["hosts"], networks, options["mtu"], options["default_route"], options["guest_memory"])
     if options["underlay_ipv6_cidr"] and not os.path.exists("/proc/sys/net/ipv6"):
         raise InputError("The kernel has no IPv6. Set underlay_ipv6_cidr to an empty string.")
     lab.check_overlap(networks, machine_routes(run))
@@ -315,13 +342,11 @@ def main() -> None:
             data_dir=options["data_dir"],
             warn=module.warn,
         )
-        if module.check_mode:
+        with contextlib.nullcontext() if module.check_mode else exclusive(options["state_dir"]):
             have = system.observe()
             operations = lab.plan(want, have)
-        else:
-            with exclusive(options["state_dir"]):
-                have = system.observe()
-                operations = lab.plan(want, have)
+            system.check_guests(operations, want)
+            if not module.check_mode:
                 system.apply(operations, want)
     except PodnetError as error:
         module.fail_json(msg=str(error))
@@ -334,7 +359,10 @@ def main() -> None:
         result["lab"] = {
             "name": options["name"],
             "pins_dir": os.path.join(options["state_dir"], options["name"], "hosts"),
-            "hosts": lab.host_records(want),
+            "hosts": [
+                {**host, "ssh_config": system.guests.ssh_config(host["name"]) if host["guest"] else ""}
+                for host in lab.host_records(want)
+            ],
         }
     module.exit_json(**result)
 

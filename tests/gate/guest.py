@@ -17,13 +17,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from stage import BUILD, ROOT, STAGED
+from stage import BUILD, STAGED
 
-sys.path.insert(0, str(ROOT / "tests" / "guest"))
-
-import machine
-from kernel import Missing, kernel
-
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+from ansible_collections.podnet.cni.plugins.module_utils._lab.guest_kernel import kernel
+from ansible_collections.podnet.cni.tests.guest import machine
 from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries, _old_python
 from ansible_collections.podnet.cni.tests.integration._kernel import API, lacking
 
@@ -84,7 +82,7 @@ def collect(command: list[str], environment: dict[str, str]) -> list[str]:
 
 
 def run(report: Path, features: list[str]) -> int:
-    """Boot, run the tests that need one of these features, and return the exit code. Raises Missing."""
+    """Boot, run the tests that need one of these features, and return the exit code. Raises MissingError."""
     found = kernel()
     machine.check()
     SHARE.mkdir(exist_ok=True)
@@ -100,13 +98,11 @@ def run(report: Path, features: list[str]) -> int:
     files = collect([*pytest, "--collect-only", "tests/integration"], {**os.environ, **environment})
     result = SHARE / "report.xml"
     result.unlink(missing_ok=True)
-    guest = machine.Guest(found, SHARE, CONSOLE)
-    how = "with KVM" if guest.kvm else "in software"
-    print(f"Linux {found.release} in a guest, {how}, for: {', '.join(features)}", flush=True)
+    print(f"for: {', '.join(features)}", flush=True)
     with api_server() as access:
         environment[API] = str(access)
         tests = [*pytest, "-rs", "--durations=0", f"--junitxml={result}", *files]
-        status = guest.run(tests, environment, STAGED, LIMIT)
+        status = machine.Guest(found, SHARE, CONSOLE).run(tests, environment, STAGED, LIMIT)
     if status is None:
         text = CONSOLE.read_text(encoding="utf-8", errors="replace") if CONSOLE.exists() else ""
         print(f"the guest did not come to its end within {LIMIT:.0f} s; the last lines of {CONSOLE}:")
@@ -123,11 +119,11 @@ def main() -> int:
     features = lacking() if os.geteuid() == 0 else []
     try:
         if os.geteuid():
-            raise Missing("a guest shares this machine's root, which root alone can read")
+            raise MissingError("a guest shares this machine's root, which root alone can read")
         if features:
             return run(report, features)
         reason = "this machine's own kernel has all that tests ask of a kernel"
-    except Missing as error:
+    except MissingError as error:
         if os.environ.get("CI") == "true":
             print(f"CI=true, and no guest: {error}")
             return 1

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import os
 import shlex
 import subprocess
 import sys
@@ -16,17 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import initramfs
-from kernel import Kernel, Missing
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+from ansible_collections.podnet.cni.plugins.module_utils._lab import guest_boot, guest_machine
+from ansible_collections.podnet.cni.plugins.module_utils._lab.guest_kernel import Kernel
+from ansible_collections.podnet.cni.plugins.module_utils._lab.system import available_mib
 
-# A processor that can do it says so, and in a virtual machine it may be wrong all the same.
-KVM_FLAGS = {"vmx", "svm"}
-KVM_TRIAL = 20.0
-# In software, instructions for vectors cost more than they save.
-EMULATED = ("-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max")
-# A guest's address for what listens on 127.0.0.1 out here; its own is in the script init.sh.
+STAGE = Path(__file__).with_name("stage.sh")
+# A guest's address for what listens on 127.0.0.1 out here; its own is in the script stage.sh.
 NETWORK, OUTSIDE = "198.19.255.0/24", "198.19.255.2"
-PARAMETERS = "console=ttyS0 panic=-1 mitigations=off nokaslr quiet loglevel=4 random.trust_cpu=on tsc=unstable"
 
 
 @dataclass(frozen=True)
@@ -37,12 +32,6 @@ class Guest:
     share: Path
     console: Path
     memory: int = 3072
-    cores: int = 2
-
-    @functools.cached_property
-    def kvm(self) -> bool:
-        """Whether the processor's own help works."""
-        return kvm_works(self.kernel)
 
     def run(self, command: Sequence[str], environment: Mapping[str, str], directory: Path, limit: float) -> int | None:
         """Run the command in the guest, its output to ours, and return its exit status; None when the guest did not
@@ -59,45 +48,35 @@ class Guest:
         status.unlink(missing_ok=True)
         (self.share / "command").write_text("\n".join(script) + "\n", encoding="utf-8")
         with tempfile.NamedTemporaryFile(suffix=".cpio") as image:
-            image.write(initramfs.build(self.kernel, initramfs.busybox()))
+            image.write(guest_boot.build(self.kernel, STAGE.read_text(encoding="utf-8"), {}))
             image.flush()
             self._boot(Path(image.name), limit)
         text = status.read_text(encoding="ascii").strip() if status.exists() else ""
         return int(text) if text else None
 
     def _boot(self, image: Path, limit: float) -> None:
-        with _started(self._qemu(image)) as process, contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(limit)
-
-    def _qemu(self, image: Path) -> list[str]:
-        shared = "multidevs=remap,security_model=none"
-        return [
-            "qemu-system-x86_64",
-            *(("-accel", "kvm", "-cpu", "host") if self.kvm else EMULATED),
-            *("-smp", str(self.cores), "-m", f"{self.memory}M", "-nodefaults", "-display", "none", "-no-reboot"),
-            *("-kernel", str(self.kernel.image), "-initrd", str(image)),
-            *("-append", f"{PARAMETERS} podnet.share={self.share} podnet.kernel={self.kernel.root}"),
-            *("-serial", f"file:{self.console}"),
-            *(
-                "-device",
-                "virtio-serial-pci",
-                "-chardev",
-                "stdio,id=out,signal=off",
-                "-device",
-                "virtconsole,chardev=out",
-            ),
-            *("-device", "virtio-rng-pci"),
+        more = [
+            "-no-reboot",
+            *("-device", "virtio-serial-pci"),
+            *("-chardev", "stdio,id=out,signal=off", "-device", "virtconsole,chardev=out"),
             *("-netdev", f"user,id=out,net={NETWORK},host={OUTSIDE}", "-device", "virtio-net-pci,netdev=out"),
-            *("-virtfs", f"local,path=/,mount_tag=root,readonly=on,{shared}"),
-            *("-virtfs", f"local,path={self.share},mount_tag=share,{shared}"),
+            *("-virtfs", f"local,path={self.share},mount_tag=share,{guest_machine.SHARED}"),
         ]
+        parameters = f"podnet.share={self.share}"
+        command = guest_machine.qemu(
+            self.kernel, image, console=self.console, memory=self.memory, more=more, parameters=parameters
+        )
+        how = "with KVM" if "kvm" in command else "in software"
+        print(f"Linux {self.kernel.release} in a guest, {how}", flush=True)
+        with _started(command) as process, contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(limit)
 
 
 @contextlib.contextmanager
 def _started(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is gone afterwards, and also when this one is killed."""
     sys.stdout.flush()
-    process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen([*guest_machine.WITH_PARENT, *command], stdin=subprocess.DEVNULL)
     try:
         yield process
     finally:
@@ -106,23 +85,7 @@ def _started(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def check() -> None:
-    """Raises Missing where there is no memory for a guest."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-    available = int(lines["MemAvailable"].split()[0]) // 1024
+    """Raises MissingError where there is no memory for a guest."""
+    available = available_mib()
     if available < Guest.memory:
-        raise Missing(f"a guest takes {Guest.memory} MiB of memory, and {available} are free")
-
-
-def kvm_works(kernel: Kernel) -> bool:
-    """Whether a guest comes up with the processor's own help: tried, since the device alone says nothing."""
-    flags = set(Path("/proc/cpuinfo").read_text(encoding="ascii").split())
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK) or not flags & KVM_FLAGS:
-        return False
-    command = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "256M", "-nodefaults", "-display", "none"]
-    # Without a root the kernel panics and, with -no-reboot, qemu ends.
-    command += ["-no-reboot", "-kernel", str(kernel.image), "-append", "panic=-1"]
-    with _started(command) as process:
-        try:
-            return process.wait(KVM_TRIAL) == 0
-        except subprocess.TimeoutExpired:
-            return False
+        raise MissingError(f"a guest takes {Guest.memory} MiB of memory, and {available} are free")

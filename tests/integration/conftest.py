@@ -119,6 +119,13 @@ FULL = {
         "test_the_namespace_of_kube_ovn_itself_is_excluded",
     ),
     "kube_ovn/test_webhook.py": ("test_ten_thousand_namespaces",),
+    "lab/test_guests.py": (
+        "test_a_guest_is_a_host_beside_the_others",
+        "test_an_overlay_joins_both",
+        "test_a_reboot_is_a_reboot",
+        "test_a_guest_that_was_killed_is_switched_on_again",
+        "test_nothing_is_left",
+    ),
     "rollout/test_rollout.py": (
         *(f"test_interruption_at_any_write_is_mended_by_the_next_run[{writes}]" for writes in (1, 3, 4)),
         *(f"test_interruption_of_the_way_back_is_mended_by_the_next_run[{writes}]" for writes in (6, 10)),

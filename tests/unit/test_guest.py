@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+from ansible_collections.podnet.cni.plugins.module_utils._lab import guest_boot, guest_kernel
 from ansible_collections.podnet.cni.tests.gate import skips
-from ansible_collections.podnet.cni.tests.guest import cpio, kernel
 
 DEPENDENCIES = """\
 kernel/drivers/net/wireguard/wireguard.ko: kernel/net/ipv6/ip6_udp_tunnel.ko kernel/net/ipv4/udp_tunnel.ko
@@ -25,20 +26,20 @@ kernel/net/sched/sch-netem.ko:
 
 
 def test_modules_come_after_what_they_need_and_once() -> None:
-    order = kernel.closure(DEPENDENCIES, ("ip_tunnel", "wireguard", "ip_tunnel", "sch_netem"))
+    order = guest_boot.closure(DEPENDENCIES, ("ip_tunnel", "wireguard", "ip_tunnel", "sch_netem"))
     assert len(order) == len(set(order)) == 6
     assert order.index("kernel/net/ipv4/tunnel4.ko") < order.index("kernel/net/ipv4/ip_tunnel.ko.xz")
     assert order.index("kernel/net/ipv4/udp_tunnel.ko") < order.index("kernel/drivers/net/wireguard/wireguard.ko")
 
 
 def test_a_module_that_is_built_in_is_not_loaded() -> None:
-    assert kernel.closure(DEPENDENCIES, ("tun", "tunnel4")) == ["kernel/net/ipv4/tunnel4.ko"]
+    assert guest_boot.closure(DEPENDENCIES, ("tun", "tunnel4")) == ["kernel/net/ipv4/tunnel4.ko"]
 
 
 def test_the_archive_is_one_that_others_read(tmp_path: Path) -> None:
     if shutil.which("busybox") is None:
         pytest.skip("busybox is not installed")
-    made = cpio.archive({"init": (b"#!/bin/sh\n", 0o755), "modules/a/b.ko": (b"12345", 0o644)})
+    made = guest_boot.archive({"init": (b"#!/bin/sh\n", 0o755), "modules/a/b.ko": (b"12345", 0o644)})
     subprocess.run(["busybox", "cpio", "-i", "-d"], input=made, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "init").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "modules" / "a" / "b.ko").read_bytes() == b"12345"
@@ -46,16 +47,16 @@ def test_the_archive_is_one_that_others_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lacks", ["qemu-system-x86_64", "busybox", "apt-get"])
 def test_what_a_guest_lacks_is_named(monkeypatch: pytest.MonkeyPatch, lacks: str) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == lacks else f"/bin/{name}")
-    with pytest.raises(kernel.Missing, match=lacks):
-        kernel.kernel()
+    monkeypatch.setattr(shutil, "which", lambda name, **_more: None if name == lacks else f"/bin/{name}")
+    with pytest.raises(MissingError, match=lacks):
+        guest_kernel.kernel()
 
 
 def test_sources_without_a_kernel_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, **_more: f"/bin/{name}")
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_more: subprocess.CompletedProcess([], 0, "", ""))
-    with pytest.raises(kernel.Missing, match="linux-image-amd64"):
-        kernel.kernel()
+    with pytest.raises(MissingError, match="linux-image-amd64"):
+        guest_kernel.kernel()
 
 
 SKIPPED = [

@@ -32,7 +32,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._lab import kubernetes 
 from ansible_collections.podnet.cni.plugins.module_utils._lab.images import read_archive
 from ansible_collections.podnet.cni.plugins.module_utils._lab.pki import Authority
 from ansible_collections.podnet.cni.plugins.module_utils._lab.plan import Lab, Process, plain
-from ansible_collections.podnet.cni.plugins.module_utils._lab.system import System, exclusive
+from ansible_collections.podnet.cni.plugins.module_utils._lab.system import System, available_mib, exclusive
 
 READY_SECONDS = 120.0
 POLL_SECONDS = 0.1
@@ -94,12 +94,6 @@ def program_path(programs: Mapping[str, str]) -> str:
     """Return the PATH for the processes: each program's directory, so that they find one another."""
     folders = [os.path.dirname(programs[name]) for name in model.NODE_PROGRAMS]
     return os.pathsep.join(dict.fromkeys([*folders, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]))
-
-
-def available_mib() -> int:
-    """Return how much memory programs can still have (proc(5), MemAvailable)."""
-    with open("/proc/meminfo", encoding="ascii") as meminfo:
-        return next(int(line.split()[1]) // 1024 for line in meminfo if line.startswith("MemAvailable:"))
 
 
 @dataclass(frozen=True)
@@ -405,7 +399,7 @@ def wanted(options: Mapping[str, Any], system: System, lab: Lab) -> model.Cluste
 
 def _member(lab: Lab, name: str) -> model.Member:
     host = lab.hosts.get(name)
-    fit = host is not None and host.containers
+    fit = host is not None and host.containers and not host.guest
     return model.Member(name, tuple(plain(address) for address in host.addresses) if host is not None and fit else ())
 
 
@@ -430,7 +424,7 @@ def reconcile(options: Mapping[str, Any], run: Run, *, check: bool, warn: Callab
         if missing and not check:
             raise InputError(
                 f"The lab in {system.folder} has no host {', '.join(missing)} that can run containers. "
-                "Make it with podnet.cni.netns_lab and containers: true."
+                "Make it with podnet.cni.netns_lab and containers: true; a guest cannot be a node."
             )
         if missing:
             # a check run before the hosts are made

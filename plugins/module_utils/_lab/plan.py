@@ -20,10 +20,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 LINK = "eth0"
+GUEST_TARGET = "podnet-guest.target"
+"""What a guest's systemd starts."""
+
 GATEWAY_OFFSET = 1
 FIRST_OFFSET = 11
 # IPv6 needs 1280 octets (RFC 8200, section 5).
 MTU_RANGE = range(1280, 65536)
+# Less does not hold the kernel, systemd and a module of Ansible's.
+GUEST_MIB_RANGE = range(512, 1048577)
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 # A colon or a comma would end the value in the mount options of overlayfs.
@@ -52,6 +57,8 @@ class Host:
     """A host as it should be, or as it was found. Addresses carry their prefix length, C(198.18.0.11/24).
 
     C(containers) says whether it can run containers: it sees the control groups and keeps them on a real file system.
+    C(guest) is the memory of a guest in MiB, 0 for a host of namespaces. C(down) says why a guest that was found has to
+    be switched on; nothing else is known of such a one.
     """
 
     name: str
@@ -63,6 +70,8 @@ class Host:
     running: tuple[tuple[str, tuple[str, ...]], ...] = ()
     link_up: bool = True
     containers: bool = False
+    guest: int = 0
+    down: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,8 @@ class Lab:
 
 @dataclass(frozen=True)
 class Operation:
-    """One step. C(kind) is remove_lab, create_lab, remove_host, create_host, write_hosts_file, start or stop."""
+    """One step. C(kind) is remove_lab, create_lab, remove_host, create_host, boot, write_hosts_file,
+    start or stop."""
 
     kind: str
     host: str = ""
@@ -97,6 +107,7 @@ class Operation:
             "create_lab": "create the underlay",
             "remove_host": f"remove host {self.host}",
             "create_host": f"create host {self.host}",
+            "boot": f"switch on {self.host}",
             "write_hosts_file": f"write /etc/hosts in {self.host}",
             "start": f"start {self.process} in {self.host}",
             "stop": f"stop {self.process} in {self.host}",
@@ -267,10 +278,17 @@ def _offsets(hosts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return offsets
 
 
-def desired(hosts: Sequence[Mapping[str, Any]], networks: Sequence[Network], mtu: int, default_route: bool) -> Lab:
+def desired(
+    hosts: Sequence[Mapping[str, Any]],
+    networks: Sequence[Network],
+    mtu: int,
+    default_route: bool,
+    guest_memory: int = GUEST_MIB_RANGE.start,
+) -> Lab:
     """Return the lab that the module options ask for.
 
-    Each host is a mapping with C(name), C(offset) (or None), C(processes) and, where it runs containers, C(containers).
+    Each host is a mapping with C(name), C(offset) (or None), C(processes) and, where it runs containers, C(containers),
+    and C(guest) where it is a guest, with C(guest_memory) MiB.
     Raises InputError for a name, an offset or an MTU that cannot be.
     """
     if mtu not in MTU_RANGE:
@@ -287,6 +305,14 @@ def desired(hosts: Sequence[Mapping[str, Any]], networks: Sequence[Network], mtu
         for host in hosts
     }
     containers = {host["name"] for host in hosts if host.get("containers")}
+    guests = {host["name"] for host in hosts if host.get("guest")}
+    if guests and guest_memory not in GUEST_MIB_RANGE:
+        raise InputError(
+            f"guest_memory is {guest_memory}. Give MiB from {GUEST_MIB_RANGE.start} to {GUEST_MIB_RANGE.stop - 1}."
+        )
+    for name in sorted(guests):
+        if processes[name]:
+            raise InputError(f"The host {name} is a guest, and processes are kept in hosts of namespaces only.")
     return Lab(
         Underlay(mtu, gateways),
         {
@@ -299,6 +325,7 @@ def desired(hosts: Sequence[Mapping[str, Any]], networks: Sequence[Network], mtu
                 LOOPBACK_NAMES + "".join(lines),
                 tuple((process.name, process.argv) for process in processes[name]),
                 containers=name in containers,
+                guest=guest_memory if name in guests else 0,
             )
             for name in offsets
         },
@@ -313,6 +340,11 @@ def difference(want: Host, have: Host | None) -> str:
     """Say why the namespaces of a host have to be made anew; empty when they need not be."""
     if have is None:
         return "its namespaces are gone"
+    if have.guest != want.guest:
+        kinds = [f"a guest with {host.guest} MiB" if host.guest else "of namespaces" for host in (have, want)]
+        return f"it is {kinds[0]} instead of {kinds[1]}"
+    if have.down:
+        return "" if have.containers == want.containers else f"it can{'' if have.containers else 'not'} run containers"
     missing = [address for address in want.addresses if address not in have.addresses]
     reasons = (
         (have.hostname != want.hostname, f"its host name is {have.hostname}"),
@@ -352,6 +384,8 @@ def plan(want: Lab, have: Lab) -> list[Operation]:
                 seen = None
         if seen is None:
             operations.append(Operation("create_host", name))
+        elif seen.down:
+            operations.append(Operation("boot", name, why=seen.down))
         if seen is None or seen.hosts_file != host.hosts_file:
             rewrite.append(Operation("write_hosts_file", name))
         running = dict(seen.running) if seen is not None else {}
@@ -381,6 +415,7 @@ def describe(lab: Lab) -> dict[str, Any]:
                 "gateways": list(host.gateways),
                 "hosts_file": host.hosts_file,
                 "containers": host.containers,
+                "guest": host.guest,
                 "processes": {process: list(argv) for process, argv in host.running},
             }
             for name, host in lab.hosts.items()
@@ -399,6 +434,7 @@ def host_records(lab: Lab) -> list[dict[str, Any]]:
                 "interface": LINK,
                 "address": next((address for address in addresses if ":" not in address), ""),
                 "ipv6_address": next((address for address in addresses if ":" in address), ""),
+                "guest": host is not None and host.guest > 0,
                 "processes": [process.name for process in lab.processes[name]],
             }
         )

@@ -9,7 +9,7 @@ Private to podnet.cni: may change in any release.
 What is where, below the lab's own directory, a tmpfs that is private so that namespaces can be pinned in it:
 hosts/NAME/net, mnt and uts are the pins of a host; layers/NAME holds what its copy-on-write directories changed;
 processes/NAME holds a record and a log file per process, kubernetes/processes/NAME those of a Kubernetes node;
-underlay/net is the pin of the underlay's namespace.
+underlay/net is the pin of the underlay's namespace. Guests have guests/NAME and machines/NAME.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import os
 import re
 import shlex
 import shutil
+import signal
 from typing import Any, Callable, Iterator, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked
 from ansible_collections.podnet.cni.plugins.module_utils._lab.containers import DIRECTORIES, Containers
+from ansible_collections.podnet.cni.plugins.module_utils._lab.guests import Guests
 from ansible_collections.podnet.cni.plugins.module_utils._lab.plan import (
     LINK,
     NOTHING,
@@ -50,6 +52,12 @@ PROBE = (
     "ip -j route show default; echo; ip -j -6 route show default; echo @@; "
     f"grep -c ' {DIRECTORIES[0]} ' /proc/self/mounts; echo @@; cat /etc/hosts"
 )
+
+
+def available_mib() -> int:
+    """Return how much memory programs can still have (proc(5), MemAvailable)."""
+    with open("/proc/meminfo", encoding="ascii") as meminfo:
+        return next(int(line.split()[1]) // 1024 for line in meminfo if line.startswith("MemAvailable:"))
 
 
 def is_pin(path: str) -> bool:
@@ -116,13 +124,18 @@ class System:
         self.kubernetes = ProcessTable(os.path.join(self.folder, "kubernetes", "processes"), run)
         self.containers = Containers(lab_key(state_dir, name), data_dir)
         self.underlay_pin = os.path.join(self.folder, "underlay", "net")
+        self.guests = Guests(self.folder, self.containers.data, self.underlay_pin, BRIDGE, run)
 
     def pins(self, host: str) -> str:
         """Return the directory with the pins of the host."""
         return os.path.join(self.folder, "hosts", host)
 
+    def inside(self, host: str, command: Sequence[str]) -> list[str]:
+        """Return the command that runs one in the host."""
+        return self.guests.command(host, command) if self.guests.record(host) else [*self.enter(host), *command]
+
     def enter(self, host: str) -> list[str]:
-        """Return the command prefix that runs a program in the host."""
+        """Return the command prefix that runs a program in the namespaces of the host."""
         pins = self.pins(host)
         return ["nsenter", *(f"--{flag}={os.path.join(pins, kind)}" for flag, kind in PINS), "--"]
 
@@ -153,11 +166,17 @@ class System:
         return Underlay(links[0]["mtu"], _addresses(links[0])) if links else broken
 
     def _observe_host(self, name: str) -> Host | None:
-        if not all(is_pin(os.path.join(self.pins(name), kind)) for _flag, kind in PINS):
+        guest = self.guests.record(name)
+        if guest is not None and not self.guests.runs(name):
+            return self._down(name, guest, "it is off")
+        if guest is None and not all(is_pin(os.path.join(self.pins(name), kind)) for _flag, kind in PINS):
             return None
-        hostname, links, routes, containers, hosts_file = self._checked([*self.enter(name), "sh", "-c", PROBE]).split(
-            PARTING, maxsplit=4
-        )
+        code, out, err = self.run(self.inside(name, ["sh", "-c", PROBE]), None)
+        if code != 0 and guest is not None:
+            return self._down(name, guest, f"it does not answer ({err.strip() or code})")
+        if code != 0:
+            raise PodnetError(f"The lab host {name} cannot be read: {err.strip() or code}.")
+        hostname, links, routes, containers, hosts_file = out.split(PARTING, maxsplit=4)
         no_link: dict[str, Any] = {"flags": [], "mtu": 0}
         link = next(iter(json.loads(links or "[]")), no_link)
         gateways = [
@@ -172,10 +191,22 @@ class System:
             hosts_file,
             self.processes.running(name),
             {"UP", "LOWER_UP"} <= set(link["flags"]),
-            int(containers) > 0,
+            int(containers) > 0 if guest is None else guest["containers"],
+            0 if guest is None else guest["memory"],
         )
 
+    @staticmethod
+    def _down(name: str, record: dict[str, Any], why: str) -> Host:
+        return Host(name, name, 0, (), (), "", containers=record["containers"], guest=record["memory"], down=why)
+
     # -- apply
+
+    def check_guests(self, operations: Sequence[Operation], want: Lab) -> None:
+        """Raise MissingError unless the guests that the operations switch on can run here."""
+        started = {operation.host for operation in operations if operation.kind in ("create_host", "boot")}
+        hosts = [host for host in want.hosts.values() if host is not None and host.guest and host.name in started]
+        if hosts:
+            self.guests.check(hosts, available_mib())
 
     def apply(self, operations: Sequence[Operation], want: Lab) -> None:
         """Carry out the operations. Operations of one kind go together: that is their order in a plan, too."""
@@ -189,11 +220,19 @@ class System:
             self._create_lab(want.underlay)
         self._remove_hosts([operation.host for operation in of("remove_host")])
         hosts = [want.hosts[operation.host] for operation in of("create_host")]
-        self._create_hosts([host for host in hosts if host is not None])
+        self._create_hosts([host for host in hosts if host is not None and not host.guest])
+        guests = [host for host in hosts if host is not None and host.guest]
+        for guest in guests:
+            os.mkdir(self.pins(guest.name))
+            self.guests.make(guest)
+        again = [want.hosts[operation.host] for operation in of("boot")]
+        guests += [host for host in again if host is not None]
+        if guests:
+            self.guests.boot(guests)
         for operation in of("write_hosts_file"):
             host = want.hosts[operation.host]
             if host is not None:
-                self._checked([*self.enter(host.name), "sh", "-c", "cat > /etc/hosts"], host.hosts_file)
+                self._checked(self.inside(host.name, ["sh", "-c", "cat > /etc/hosts"]), host.hosts_file)
         for operation in of("stop"):
             self.processes.stop(operation.host, operation.process)
         for operation in of("start"):
@@ -294,6 +333,7 @@ class System:
             if mounted:
                 self._checked(["umount", "-l", *mounted])
             shutil.rmtree(pins)
+            self.guests.remove(name)
             self.containers.remove(name)
             for sub in ("layers", "processes", "kubernetes/processes"):
                 shutil.rmtree(os.path.join(self.folder, sub, name), ignore_errors=True)
@@ -310,6 +350,7 @@ class System:
             self._stop_all(name)
         self.containers.kill()
         self._warn_of_lodgers(names)
+        self._end_connections()
         if os.path.ismount(self.folder):
             # takes the pins below it along
             self._checked(["umount", "-l", self.folder])
@@ -323,9 +364,20 @@ class System:
         self.containers.remove()
 
     def _stop_all(self, host: str) -> None:
+        self.guests.stop(host)
         self.kubernetes.stop_all(host)
         self.processes.stop_all(host)
         self.containers.kill(host)
+
+    def _end_connections(self) -> None:
+        """End what connects ssh to a guest: a connection that is kept for later would keep the underlay, too."""
+        if not is_pin(self.underlay_pin):
+            return
+        underlay = os.stat(self.underlay_pin).st_ino
+        for entry in os.listdir("/proc"):
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/net").st_ino == underlay:
+                    os.kill(int(entry), signal.SIGKILL)
 
     def _warn_of_lodgers(self, names: Sequence[str]) -> None:
         """Name the processes that others started in hosts that are to go: the namespaces live on with them."""

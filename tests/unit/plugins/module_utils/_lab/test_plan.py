@@ -249,7 +249,14 @@ def test_only_the_outermost_mounts_below_the_roots_are_detached() -> None:
 def test_records_for_the_inventory_name_both_addresses() -> None:
     want = lab.desired([host("a", processes=[process("x")])], NETWORKS[:1], 1500, True)
     assert lab.host_records(want) == [
-        {"name": "a", "interface": "eth0", "address": "198.18.0.11", "ipv6_address": "", "processes": ["x"]}
+        {
+            "name": "a",
+            "interface": "eth0",
+            "address": "198.18.0.11",
+            "ipv6_address": "",
+            "guest": False,
+            "processes": ["x"],
+        }
     ]
     assert lab.describe(want)["hosts"]["a"]["addresses"] == ["198.18.0.11/24"]
     assert lab.describe(lab.NOTHING) == {"underlay": None, "hosts": {}}

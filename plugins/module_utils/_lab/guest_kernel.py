@@ -1,10 +1,15 @@
 # Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guest's kernel: Debian packages, unpacked into the cache of the user and never installed."""
+"""The kernel of a guest: Debian packages, unpacked into the cache of the user and never installed.
+
+Private to podnet.cni: may change in any release.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -13,20 +18,21 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+
 META = "linux-image-amd64"
 """Debian's package that depends on the newest kernel of the release."""
 
-BESIDE = ("kmod", "wireguard-tools")
-"""Packages that a machine with such a kernel has: the program modprobe, the program wg."""
+BESIDE = ("kmod", "wireguard-tools", "openssh-server", "libwrap0")
+"""Packages that a machine with such a kernel has: the programs modprobe, wg and sshd, and a library of sshd's."""
 
-
-class Missing(Exception):
-    """No guest can be run here; the text says what is missing and what helps."""
+PROGRAMS = (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox-static"))
+"""What boots a guest, with its package."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """An unpacked kernel package with the programs beside it; `root` is laid out as the machine that has them."""
+    """An unpacked kernel package with the programs beside it; C(root) is laid out as the machine that has them."""
 
     root: Path
 
@@ -38,7 +44,7 @@ class Kernel:
     @property
     def release(self) -> str:
         """What uname -r says in the guest."""
-        return self.image.name.removeprefix("vmlinuz-")
+        return self.image.name[len("vmlinuz-") :]
 
     @property
     def modules(self) -> Path:
@@ -52,15 +58,13 @@ def directory() -> Path:
 
 
 def kernel() -> Kernel:
-    """The newest kernel of this machine's package sources, from the cache or unpacked into it. Raises Missing."""
-    for program, package in (("qemu-system-x86_64", "qemu-system-x86"), ("busybox", "busybox-static")):
-        if shutil.which(program) is None:
-            raise Missing(f"{program} is missing: install {package}")
+    """The newest kernel of this machine's package sources, from the cache or unpacked into it. Raises MissingError."""
+    check_programs(PROGRAMS)
     if shutil.which("apt-get") is None:
-        raise Missing("the guest's kernel is a package of Debian's, and this machine has no apt-get")
+        raise MissingError("A guest's kernel is a package of Debian's, and this machine has no apt-get.")
     try:
         return _newest()
-    except Missing:
+    except MissingError:
         if os.geteuid():
             raise
         # Lists that are missing, or name packages that the archive no longer has.
@@ -68,28 +72,43 @@ def kernel() -> Kernel:
         return _newest()
 
 
+def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
+    """Raise MissingError unless these programs are there, given with Debian's packages."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    lacking = [(program, package) for program, package in wanted if shutil.which(program, path=path) is None]
+    if lacking:
+        raise MissingError(
+            f"A guest needs {', '.join(program for program, _package in lacking)}, which this machine has not. "
+            f"On Debian: apt-get install {' '.join(dict.fromkeys(package for _program, package in lacking))}."
+        )
+
+
 def _newest() -> Kernel:
     image = _image_package(_output("apt-cache", "depends", META))
-    packages = [(name, _version(_output("apt-cache", "policy", name))) for name in (image, *BESIDE)]
-    root = directory() / "_".join(version.replace(":", "%") for version in ("-".join(each) for each in packages))
+    packages = [(name, _version(name, _output("apt-cache", "policy", name))) for name in (image, *BESIDE)]
+    sign = hashlib.sha256(repr(packages).encode()).hexdigest()[:12]
+    root = directory() / f"{image}-{sign}"
     if not root.is_dir():
         _unpack(packages, root)
     return Kernel(root)
 
 
 def _image_package(depends: str) -> str:
-    """The kernel package out of what `apt-cache depends` prints of the meta package."""
+    """The kernel package out of what C(apt-cache depends) prints of the meta package."""
     found = re.search(r"Depends: (linux-image-\S+)", depends)
     if found is None:
-        raise Missing(f"the package sources have no {META}; apt-get update, or add Debian's main section")
+        raise MissingError(
+            f"A guest's kernel is the package {META}, which the package sources of this machine have not. "
+            "Run apt-get update, or add Debian's main section to them."
+        )
     return found[1]
 
 
-def _version(policy: str) -> str:
-    """The version that `apt-cache policy` would install."""
+def _version(name: str, policy: str) -> str:
+    """The version of a package that C(apt-cache policy) would install."""
     found = re.search(r"Candidate: (\S+)", policy)
     if found is None or found[1] == "(none)":
-        raise Missing(f"the package sources lack one of {', '.join(BESIDE)}; apt-get update")
+        raise MissingError(f"A guest needs the package {name}, which the package sources lack. Run apt-get update.")
     return found[1]
 
 
@@ -106,39 +125,14 @@ def _unpack(packages: list[tuple[str, str]], root: Path) -> None:
         command = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *wanted]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise Missing(f"apt-get download {' '.join(wanted)} failed: {done.stderr.strip()}; apt-get update may help")
+            raise MissingError(
+                f"apt-get download {' '.join(wanted)} failed: {done.stderr.strip()}. Run apt-get update."
+            )
         content = Path(place) / "root"
         for package in sorted(Path(place).glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(package), str(content)], check=True)
         # What the package's own script would do; the program takes its task from the name that it is called by.
         depmod = ["depmod", "--basedir", str(content), Kernel(content).release]
-        subprocess.run(depmod, executable=content / "bin" / "kmod", check=True)
+        subprocess.run(depmod, executable=str(content / "bin" / "kmod"), check=True)
+        content.chmod(0o755)
         content.rename(root)
-
-
-def closure(dependencies: str, wanted: tuple[str, ...]) -> list[str]:
-    """The files to load, in order, for these modules with all that they need.
-
-    `dependencies` is the text of modules.dep; a module that it does not name is built into the kernel, or not there.
-    """
-    needs: dict[str, list[str]] = {}
-    for line in dependencies.splitlines():
-        file, _colon, others = line.partition(":")
-        needs[_module(file)] = [file, *others.split()]
-    order: dict[str, None] = {}
-
-    def load(name: str) -> None:
-        file, *others = needs[name]
-        for other in others:
-            if other not in order:
-                load(_module(other))
-        order[file] = None
-
-    for name in wanted:
-        if name in needs:
-            load(name)
-    return list(order)
-
-
-def _module(file: str) -> str:
-    return Path(file).name.split(".", 1)[0].replace("-", "_")

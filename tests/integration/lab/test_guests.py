@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A lab with a guest beside a host of namespaces: made, joined by an overlay, rebooted, killed, removed, refused.
+
+The tests build on one another: one boot serves all, in this order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
+from ansible_collections.podnet.cni.plugins.module_utils._lab import guest_kernel
+from ansible_collections.podnet.cni.tests.integration import _warm
+from ansible_collections.podnet.cni.tests.integration._cluster import Run
+
+NAME = f"test-guest-{os.getpid()}"
+FOLDER = Path("/run/podnet-lab") / NAME
+NETWORK = {"Network": "10.77.0.0/16", "Backend": {"Type": "vxlan"}}
+# Without KVM, on a machine that does other things, a reboot takes minutes.
+PATIENCE = 900
+
+
+class Lab:
+    """A lab of a host of namespaces, node1, a guest, node2, and a lease store."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inventory = folder / "lab.yml"
+
+    def make(self, *words: str, path: str = os.environ["PATH"], **more: Any) -> Run:
+        """Run the role lab, with other programs where C(path) says so."""
+        variables = {
+            "ansible_python_interpreter": sys.executable,
+            "lab_name": NAME,
+            "lab_hosts": 2,
+            "lab_guests": ["node2"],
+            "lab_guest_memory": 1024,
+            "lab_inventory_path": str(self.inventory),
+            "lab_inventory_vars": {"overlay_network_config": NETWORK},
+            **more,
+        }
+        return _ansible("playbook", *words, "podnet.cni.lab", "-e", json.dumps(variables), path=path)
+
+    def playbook(self, name: str) -> Run:
+        """Run a playbook of the collection on the hosts."""
+        return _ansible("playbook", "-i", str(self.inventory), name)
+
+    def on(self, host: str, module: str, **arguments: Any) -> Run:
+        """Run a module on a host."""
+        words = ["-i", str(self.inventory), host, "-m", f"ansible.builtin.{module}", "-a", json.dumps(arguments)]
+        return _ansible("adhoc", *words)
+
+    def said(self, host: str, command: str) -> str:
+        """What a command says on a host."""
+        return self.on(host, "shell", cmd=command).ok().text
+
+    @property
+    def qemu(self) -> int:
+        """The process that is the guest."""
+        return int(json.loads((FOLDER / "machines/node2/qemu.json").read_text())["pid"])
+
+
+def _ansible(command: str, *words: str, path: str = os.environ["PATH"]) -> Run:
+    environment = {**os.environ, "PATH": path, "ANSIBLE_NOCOLOR": "true", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
+    return Run(_warm.ansible(command, *words, environment=environment))
+
+
+@pytest.fixture(scope="module", name="lab")
+def fixture_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if os.geteuid() != 0:
+        pytest.skip("a guest shares this machine's root, which root alone can read")
+    try:
+        guest_kernel.kernel()
+    except MissingError as reason:
+        pytest.skip(f"no guest: {reason}")
+    lab = Lab(tmp_path_factory.mktemp("guest"))
+    yield lab
+    lab.make(lab_state="absent").ok()
+
+
+def test_a_guest_is_a_host_beside_the_others(lab: Lab) -> None:
+    lab.make().ok()
+    said = {
+        host: lab.said(host, "uname -rn; stat -f -c %T /sys/fs/cgroup; cat /proc/1/comm") for host in ("node1", "node2")
+    }
+    assert guest_kernel.kernel().release in said["node2"]
+    assert all(word in said["node2"].split() for word in ("node2", "cgroup2fs", "systemd")), said
+    assert os.uname().release in said["node1"]
+    assert lab.make().ok().changed == 0
+
+
+def test_an_overlay_joins_both(lab: Lab) -> None:
+    lab.playbook("podnet.cni.overlay").ok()
+    for here, there in (("node1", "node2"), ("node2", "node1")):
+        address = "ip -4 -o address show flannel.1 | awk '{ print $4 }' | cut -d/ -f1"
+        target = lab.said(there, address).split()[-1]
+        assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 20 {target}")
+
+
+def test_a_reboot_is_a_reboot(lab: Lab) -> None:
+    lab.on("node2", "copy", dest="/etc/kept", content="kept", mode="0644").ok()
+    before, boot = lab.qemu, lab.said("node2", "cat /proc/sys/kernel/random/boot_id").split()[-1]
+    lab.on("node2", "reboot", reboot_timeout=PATIENCE, connect_timeout=60).ok()
+    assert boot not in lab.said("node2", "cat /proc/sys/kernel/random/boot_id; cat /etc/kept")
+    assert "flannel.1" not in lab.said("node2", "ls /sys/class/net"), "a kernel forgets its links"
+    assert lab.qemu == before
+    assert lab.said("node2", "cat /etc/kept").split()[-1] == "kept"
+
+
+def test_a_guest_that_was_killed_is_switched_on_again(lab: Lab) -> None:
+    os.kill(lab.qemu, signal.SIGKILL)
+    again = lab.make("--diff", "-v").ok()
+    assert "switch on node2: it is off" in again.flat
+    assert lab.said("node2", "cat /etc/kept").split()[-1] == "kept"
+
+
+def test_nothing_is_left(lab: Lab) -> None:
+    lab.make(lab_state="absent").ok()
+    assert not FOLDER.exists()
+    assert not list(Path("/var/cache/podnet-lab").glob(f"{NAME}-*"))
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert [line for line in running.splitlines() if str(FOLDER) in line] == []
+    assert NAME not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_a_name_that_no_host_has_is_refused(lab: Lab) -> None:
+    refused = lab.make(lab_guests=["node2", "store1"])
+    assert refused.code != 0
+    assert "lab_guests has store1. Only node1, node2 can be guests." in refused.flat
+    assert not FOLDER.exists()
+
+
+def test_a_machine_without_qemu_is_told_before_anything_is_made(lab: Lab, tmp_path: Path) -> None:
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for program in Path(folder).glob("*"):
+            if not program.name.startswith("qemu-system") and not (tmp_path / program.name).exists():
+                (tmp_path / program.name).symlink_to(program)
+    refused = lab.make("--check", path=str(tmp_path))
+    assert refused.code != 0
+    assert "A guest needs qemu-system-x86_64" in refused.flat
+    assert "apt-get install qemu-system-x86" in refused.flat
+    assert not FOLDER.exists()
