@@ -50,8 +50,11 @@ options:
         written to it any more.
       - V(emptied) removes the leases of O(hosts) from the store that they have left. It is refused while a flanneld
         still uses that store, and where the new store does not hold the same lease. The network config stays.
+      - V(bridged) carries over what changes while hosts are being moved, for as long as nobody takes, prolongs or gives
+        back the lock, which has to be held by O(lock), and no longer than O(lock_seconds). It ends by itself, so run it
+        with C(async) and C(poll=0). Whoever takes the lock waits until it has ended.
     type: str
-    choices: [mirrored, emptied]
+    choices: [mirrored, emptied, bridged]
     default: mirrored
   hosts:
     description:
@@ -97,6 +100,18 @@ options:
         O(podnet.cni.flannel_lease#module:create_nodes) does.
     type: bool
     default: false
+  moving:
+    description:
+      - Names of the O(hosts) that are being moved. O(state=bridged) leaves their leases alone, because nobody knows
+        which one is right until they have been moved.
+    type: list
+    elements: str
+    default: []
+  interval:
+    description:
+      - Seconds between two looks at both stores with O(state=bridged).
+    type: float
+    default: 5.0
   lock:
     description:
       - Who migrates, in words that nobody else uses. It is written to the key C(migration) under O(etcd_prefix), and a
@@ -211,9 +226,11 @@ def main() -> None:
             **ETCD_ARGUMENT_SPEC,
             **KUBERNETES_ARGUMENT_SPEC,
             "to": {"type": "str", "choices": ["kubernetes", "etcd"], "required": True},
-            "state": {"type": "str", "choices": ["mirrored", "emptied"], "default": "mirrored"},
+            "state": {"type": "str", "choices": ["mirrored", "emptied", "bridged"], "default": "mirrored"},
             "hosts": {"type": "list", "elements": "dict", "options": HOST_SPEC, "required": True},
             "leave": {"type": "list", "elements": "str", "default": []},
+            "moving": {"type": "list", "elements": "str", "default": []},
+            "interval": {"type": "float", "default": 5.0},
             "create_nodes": {"type": "bool", "default": False},
             "lock": {"type": "str", "default": ""},
             "lock_seconds": {"type": "int", "default": 300},

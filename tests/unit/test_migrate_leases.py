@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,13 @@ def test_a_host_that_follows_its_peers_moves_with_an_identity_in_the_cluster(typ
     assert mistakes(**OVERLAY, overlay_refresh=typed, overlay_refresh_kubeconfig_file="/k") == []
     assert mistakes(**{**OVERLAY, "migrate_leases_to": "etcd"}, overlay_refresh=typed) == []
     assert mistakes(**OVERLAY, overlay_refresh="false") == []
+
+
+def test_clocks_may_be_apart_because_nothing_is_decided_by_one() -> None:
+    """etcd counts lifetimes, and waiting is measured with a clock that has no date."""
+    utilities = Path(__file__).parents[2] / "plugins" / "module_utils"
+    clock = re.compile(r"\b(?:time\.time|datetime\.now|utcnow|date\.today)\(")
+    files = [path for name in ("_stores", "_refresh", "_dataplane") for path in (utilities / name).rglob("*.py")]
+    asking = sorted(path.name for path in files if clock.search(path.read_text(encoding="utf-8")))
+    # When a backup was written, for people; and how long ago wireguard heard of a peer, by the kernel of the same host.
+    assert asking == ["backup.py", "wireguard_device.py"]

@@ -12,9 +12,10 @@ anew: a plan that is not empty then is a failure.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import ConflictError, InputError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import addresses, network_config
@@ -45,6 +46,10 @@ class StandsAgainstError(ConflictError):
 def run(params: Mapping[str, Any], warn: Callable[[str], None], *, check_mode: bool, diff: bool) -> dict[str, Any]:
     """Return the result of module flannel_lease_migration; C(warn) is told what a store holds that cannot be read."""
     migration = _Migration(params)
+    if params["state"] == "bridged":
+        if check_mode:
+            return {"changed": False, "actions": []}
+        return migration.bridge(params, warn, time.sleep)
     if check_mode:
         return migration.run(warn, check_mode=True, diff=diff)
     holder, seconds = params["lock"], params["lock_seconds"]
@@ -94,6 +99,45 @@ class _Migration:
         if self.empties:
             return self._empty(found, check_mode=check_mode, diff=diff)
         return self._mirror(found, {ETCD: etcd, KUBERNETES: cluster}, check_mode=check_mode, diff=diff)
+
+    def bridge(
+        self, params: Mapping[str, Any], warn: Callable[[str], None], sleep: Callable[[float], None]
+    ) -> dict[str, Any]:
+        """Carry over what changes, until somebody takes or prolongs the lock, or it ends.
+
+        Hosts that are being moved are left alone: nobody knows which of their leases is right. What cannot be carried
+        over is a warning, once, and tried again.
+        """
+        version = migration_lock.held(self.etcd, params["lock"])
+        moving = frozenset(params["moving"])
+        deadline = time.monotonic() + params["lock_seconds"]
+        actions: list[str] = []
+        told: dict[str, None] = {}
+        while time.monotonic() < deadline:
+            try:
+                if not migration_lock.cross(self.etcd, version):
+                    break
+                actions += self._follow(moving)
+            except PodnetError as error:
+                told[str(error)] = None
+            sleep(params["interval"])
+        with contextlib.suppress(PodnetError):
+            migration_lock.leave(self.etcd)
+        for text in told:
+            warn(text)
+        return {"changed": bool(actions), "actions": actions}
+
+    def _follow(self, moving: Collection[str]) -> list[str]:
+        """Write what changed since the stores were made equal, and return it."""
+        stored = {ETCD: self.etcd.require_config(), KUBERNETES: self.kubernetes.require_config()}
+        found = plans.Stores(self.etcd.list_leases(), self.kubernetes.list_leases(), self.kubernetes.pod_cidrs())
+        plan = self._plan(found, stored)
+        if plan.problems:
+            raise StandsAgainstError(plan.problems)
+        plan = replace(plan, operations=[one for one in plan.operations if one.lease.name not in moving])
+        # Leases that end are as good here as those that do not: the next wave takes the end from them.
+        self._carry_out(plan, self._writes(plan), stored)
+        return [one.text for one in plan.operations]
 
     def _etcd_config(self, cluster: StoredConfig) -> StoredConfig:
         """What etcd has, or would have: a cluster that never had one in etcd brings its own."""
@@ -158,11 +202,7 @@ class _Migration:
         if new_config:
             self.etcd.write_config(stored[ETCD].text, None, found.etcd)
         stored = {ETCD: self.etcd.require_config(), KUBERNETES: stored[KUBERNETES]}
-        for one in plan.operations:
-            if one.action == plans.SET_POD_CIDR:
-                self.kubernetes.set_pod_cidr(one.lease.name, (one.lease.subnet, one.lease.ipv6_subnet))
-        for kind, leases in writes.items():
-            restore.acquire(self.stores[kind], stored[kind], leases, None, dry_run=False, replaces=True)
+        self._carry_out(plan, writes, stored)
         if writes[ETCD]:
             # What is answered is answered at once.
             time.sleep(restore.ANSWER_SECONDS)
@@ -176,6 +216,15 @@ class _Migration:
                     "Somebody else writes there; find out who, and run again"
                 )
         return found
+
+    def _carry_out(
+        self, plan: plans.Plan, writes: Mapping[str, Sequence[Lease]], stored: Mapping[str, StoredConfig]
+    ) -> None:
+        for one in plan.operations:
+            if one.action == plans.SET_POD_CIDR:
+                self.kubernetes.set_pod_cidr(one.lease.name, (one.lease.subnet, one.lease.ipv6_subnet))
+        for kind, leases in writes.items():
+            restore.acquire(self.stores[kind], stored[kind], leases, None, dry_run=False, replaces=True)
 
     def _empty(self, found: plans.Stores, *, check_mode: bool, diff: bool) -> dict[str, Any]:
         leases, against = plans.emptying(self.hosts, found, self.to)

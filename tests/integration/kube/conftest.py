@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.podnet.cni.tests.integration import _kube
+from ansible_collections.podnet.cni.tests.integration import _etcd, _kube
+from ansible_collections.podnet.cni.tests.integration.kube._leases import NODES
+from ansible_collections.podnet.cni.tests.integration.kube._migration import Network
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +28,11 @@ def own_kube() -> Iterator[_kube.KubeServer]:
     _kube.require()
     with _kube.running() as server:
         yield server
+
+
+@pytest.fixture
+def network(kube: _kube.KubeServer) -> Iterator[Network]:
+    """Three hosts with leases in an etcd, and a cluster without Nodes."""
+    with _etcd.running() as server:
+        yield Network.fresh(kube, server)
+    kube.api("DELETE", NODES)

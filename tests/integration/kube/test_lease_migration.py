@@ -6,71 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from ansible_collections.podnet.cni.tests.integration import _etcd, _kube
-from ansible_collections.podnet.cni.tests.integration._warm import run_module
 from ansible_collections.podnet.cni.tests.integration.etcd._lab import Lab
-from ansible_collections.podnet.cni.tests.integration.kube._leases import CONFIG, NODES, PREFIX, Cluster, annotations
+from ansible_collections.podnet.cni.tests.integration.kube._leases import CONFIG, NODES, PREFIX, annotations
+from ansible_collections.podnet.cni.tests.integration.kube._migration import NAMES, Network
 
 pytestmark = pytest.mark.kube
-NAMES = ("one", "two", "three")
-ME = "a test"
-
-
-class Network:
-    """Three hosts with leases in an etcd, and a cluster."""
-
-    def __init__(self, cluster: Cluster, lab: Lab) -> None:
-        self.cluster = cluster
-        self.lab = lab
-        self.kube = cluster.kube
-        self.stores = dict.fromkeys(NAMES, "etcd")
-
-    def migrate(self, to: str = "kubernetes", *, check: bool = False, diff: bool = False, **params: Any) -> Any:
-        """Run the module for all hosts, each with the store that its flanneld uses."""
-        hosts = [
-            {"name": name, "subnet": f"10.44.{number}.1/24", "store": store}
-            for number, (name, store) in enumerate(self.stores.items(), 1)
-        ]
-        stores = {**self.lab.options, "kubeconfig": str(self.cluster.kubeconfig)}
-        options = {**stores, "to": to, "hosts": hosts, "lock": ME, "unlock": True, **params}
-        return run_module("flannel_lease_migration", options, check=check, diff=diff)
-
-    def add_nodes(self, *numbers: int) -> None:
-        """Nodes with the podCIDRs of their hosts."""
-        self.kube.apply(*(_kube.node(NAMES[number - 1], [f"10.44.{number}.0/24"]) for number in numbers))
-
-    def mac(self, name: str) -> str:
-        """The VTEP MAC that peers in the cluster see."""
-        found = json.loads(annotations(self.kube, name)[PREFIX + "backend-data"])
-        return str(found["VtepMAC"])
-
-    def pod_cidr(self, name: str) -> Any:
-        return self.kube.api("GET", f"{NODES}/{name}")["spec"].get("podCIDR")
-
-    def ends(self) -> list[int]:
-        """How many etcd leases keys under the prefix have."""
-        found = self.cluster.module("flannel_lease_info", **self.lab.options, store="etcd")
-        return [one["ttl"] for one in found["leases"] if one["ttl"] is not None]
-
-
-@pytest.fixture
-def network(kube: _kube.KubeServer) -> Iterator[Network]:
-    with _etcd.running() as server:
-        lab = Lab(server, "/test/network")
-        lab.write_config(CONFIG)
-        nodes = [
-            {"name": name, "public_ip": f"198.18.0.{number}", "subnet": f"10.44.{number}.0/24"}
-            for number, name in enumerate(NAMES, 1)
-        ]
-        # flannelds have leases that end.
-        assert lab.module("flannel_lease", nodes=nodes, ttl=86400)["changed"]
-        yield Network(Cluster(kube), lab)
-    kube.api("DELETE", NODES)
 
 
 def test_there_and_back_host_by_host(network: Network) -> None:
@@ -219,3 +163,35 @@ def test_two_at_once_are_refused(network: Network) -> None:
     assert "say who migrates" in network.migrate(lock="")["msg"]
     assert network.migrate(lock="short", unlock=False, lock_seconds=1)["hosts"]
     assert network.lab.etcd.get("/test/network/migration") != {}
+
+
+@pytest.mark.parametrize(
+    ("backend", "ipv6"), [("vxlan", True), ("host-gw", False), ("host-gw", True), ("wireguard", False), ("ipip", False)]
+)
+def test_networks_of_other_kinds_keep_all_that_their_leases_say(
+    kube: _kube.KubeServer, backend: str, ipv6: bool
+) -> None:
+    with _etcd.running() as server:
+        network = Network.fresh(kube, server, backend, ipv6=ipv6)
+        network.add_nodes(1, 2)
+        kube.apply(_kube.node("three"))
+        before = network.lab.keys()
+        assert len(before) == 3 and ("&fd00:44:0:1::-64" in min(before)) is ipv6
+        assert network.migrate()["changed"]
+        value = json.loads(before[min(before)])
+        found = annotations(kube, "one")
+        assert found[PREFIX + "backend-type"] == backend
+        assert json.loads(found[PREFIX + "backend-data"]) == value.get("BackendData")
+        assert found[PREFIX + "public-ip"] == value["PublicIP"]
+        if ipv6:
+            assert json.loads(found[PREFIX + "backend-v6-data"]) == value.get("BackendV6Data")
+            assert found[PREFIX + "public-ipv6"] == "fd00:18::1"
+        spec = kube.api("GET", f"{NODES}/three")["spec"]
+        assert spec["podCIDRs"] == ["10.44.3.0/24", *(["fd00:44:0:3::/64"] if ipv6 else [])]
+        network.stores = dict.fromkeys(NAMES, "kubernetes")
+        network.migrate()
+        assert network.migrate(state="emptied")["changed"]
+        assert network.lab.keys() == {}
+        assert network.migrate("etcd")["changed"]
+        assert network.lab.keys() == before, "byte for byte what flannelds wrote"
+    kube.api("DELETE", NODES)
