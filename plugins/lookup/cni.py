@@ -76,6 +76,13 @@ _raw:
     distribution:
       description: Whose Kubernetes this is, like V(k3s), V(rke2) or V(openshift); null when it leaves no mark.
       type: str
+    settings_owner:
+      description:
+        - The file or object by which k3s or RKE2 decides about the network that it brings, which
+          R(the role distribution_network, ansible_collections.podnet.cni.distribution_network_role) changes; null for
+          other networks. A change anywhere else is written over.
+      type: str
+      sample: 'RKE2: HelmChartConfig kube-system/rke2-canal'
     version:
       description: Version from the tag of the daemon's image.
       type: str

@@ -66,6 +66,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: What is not as expected, with the last lines that the service has logged.
+  returned: where something is not as expected
+  type: str
+  sample: packets to 10.42.1.2 leave over flannel.1, not over flannel-wg
 problems:
   description: What is not as expected.
   returned: success

@@ -63,6 +63,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: Which pods are still there, and why.
+  returned: where some are
+  type: str
+  sample: 'Pods are still on worker-1: shop/web-0: a PodDisruptionBudget does not allow it now'
 left:
   description: Pods that are still there.
   returned: success

@@ -174,6 +174,10 @@ facts:
     cni:
       description: CNI configurations in the order in which runtimes take them, the one that wins, and its plugins.
       type: dict
+    owners:
+      description: V(k3s) and V(rke2), as far as they are on the host.
+      type: list
+      elements: str
     subnet_file:
       description: Whether the subnet file is there, and its values.
       type: dict

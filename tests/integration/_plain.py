@@ -12,16 +12,17 @@ _FRAME = re.compile(r"(PLAY|TASK|HANDLER|RUNNING HANDLER|PLAY RECAP)\b.*\*$")
 _RESULT = re.compile(
     r"(ok|changed|skipping|included|failed|fatal|rescued|\.\.\.ignoring|\[(WARNING|ERROR|DEPRECATION))"
 )
+_DIFFERENCE = re.compile(r"^--- before.*?^$", re.MULTILINE | re.DOTALL)
 _ONE_OF_MANY = re.compile(r"\b1 (hosts|nodes|waves|clusters|findings|errors|warnings)\b")
 
 
 def faults(output: str) -> list[str]:
     """Lines of a playbook's output that are too wide, hold a list in JSON, or a plural of one.
 
-    Ansible's own lines - frames, results of tasks, the summary - are as they are.
+    Ansible's own lines - frames, results of tasks, the summary - are as they are, and so are differences of files.
     """
     found = []
-    body = output.split("PLAY RECAP", maxsplit=1)[0]
+    body = _DIFFERENCE.sub("", output.split("PLAY RECAP", maxsplit=1)[0])
     for line in body.splitlines():
         if _FRAME.match(line) or _RESULT.match(line):
             continue

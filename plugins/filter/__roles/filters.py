@@ -22,7 +22,12 @@ from ansible_collections.podnet.cni.plugins.module_utils._adoption.canal import 
 from ansible_collections.podnet.cni.plugins.module_utils._adoption.flannel import patch, settings
 from ansible_collections.podnet.cni.plugins.module_utils._adoption.place import from_dict as place_from
 from ansible_collections.podnet.cni.plugins.module_utils._discovery import submariner
-from ansible_collections.podnet.cni.plugins.module_utils._distributions import change, network_change
+from ansible_collections.podnet.cni.plugins.module_utils._distributions import (
+    change,
+    network_change,
+    proof,
+    release_change,
+)
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import config
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.sources import from_cluster
@@ -77,7 +82,12 @@ _FILTERS: Mapping[str, tuple[Callable[..., Any], str]] = {
     "canal_objects": (_canal_objects, "Correct canal_manifest."),
     "distribution_network_order": (network_change.order, "Correct distribution_network_batch."),
     "distribution_network_plan": (network_change.plan, "Report it."),
+    "distribution_network_proof": (proof.text, "Report it."),
+    "distribution_network_announced": (proof.announced, "Report it."),
+    "distribution_network_unlike": (proof.unlike, "Report it."),
     "distribution_network_text": (change.text, "Report it."),
+    "distribution_upgrade": (release_change.plan, "Correct distribution_upgrade_to."),
+    "distribution_upgrade_text": (release_change.text, "Report it."),
     "flannel_chart_values": (settings.chart_values, "Correct the variables of the role."),
     "flannel_network_config": (settings.network_config, "Correct the variables of the role."),
     "flannel_patched": (patch.into_daemonsets, "Correct flannel_daemonset_patch."),

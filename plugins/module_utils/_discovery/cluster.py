@@ -21,6 +21,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._discovery import (
     health,
     nodes,
     objects,
+    owners,
     roles,
 )
 from ansible_collections.podnet.cni.plugins.module_utils._discovery.objects import Obj
@@ -413,6 +414,7 @@ class _Reader:
             record.distribution = distribution or record.distribution
             if record.install_method == "manifest" and record.plugin in _BUNDLED.get(record.distribution or "", ()):
                 record.install_method = "distro"
+            record.settings_owner = owners.of(record)
             networking = record.networking
             networking.ip_families = cidrs.families(networking.service_cidrs, networking.pod_cidrs)
             nodes.summarise(record, self.snapshot, prefixes.get(record.plugin, ()))

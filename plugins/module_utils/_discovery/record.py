@@ -172,6 +172,7 @@ class Record:
     cluster: str = ""
     install_method: str = "unknown"
     distribution: str | None = None
+    settings_owner: str | None = None
     version: str | None = None
     version_build: str | None = None
     version_confidence: str = "none"

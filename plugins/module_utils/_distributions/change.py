@@ -22,6 +22,7 @@ PSK = "@wireguard-psk@"
 
 BACKENDS = ("vxlan", "host-gw", "wireguard")
 _PORT = 8472
+_MAX_MTU = 65535
 """What the kernel takes for vxlan where no port is given (drivers/net/vxlan)."""
 _TRUE, _FALSE = ("true", "yes", "on", "1", "y", "t"), ("false", "no", "off", "0", "n", "f")
 
@@ -59,10 +60,10 @@ def revision(found: Wanted) -> str:
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def wanted(options: Mapping[str, Any]) -> Wanted:
+def wanted(options: Mapping[str, Any], *, nothing: bool = False) -> Wanted:
     """Read what is wanted out of options, whose booleans and numbers may be texts. Raises InputError.
 
-    What nobody sets is absent, null, 0 or an empty text.
+    What nobody sets is absent, null, 0 or an empty text. C(nothing) tells that nothing at all may be set.
     """
     unknown = sorted(set(options) - set(Wanted.__dataclass_fields__))
     if unknown:
@@ -70,7 +71,7 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
     given = {name: value for name, value in options.items() if value is not None and str(value) not in ("", "0")}
     found = Wanted(
         backend=str(given.get("backend", "")),
-        mtu=_number(given, "mtu", 576, backend_options.MAX_PORT),
+        mtu=_number(given, "mtu", 576, _MAX_MTU),
         interface=str(given.get("interface", "")),
         vni=_number(given, "vni", 1, backend_options.MAX_VNI),
         port=_number(given, "port", 1, backend_options.MAX_PORT),
@@ -87,8 +88,11 @@ def wanted(options: Mapping[str, Any]) -> Wanted:
         raise InputError(
             f"wireguard_mode is {found.wireguard_mode!r}: choose one of {', '.join(backend_options.WIREGUARD_MODES)}"
         )
-    if found == Wanted(accept_unsupported=found.accept_unsupported):
-        raise InputError("nothing is asked for: set distribution_network_backend, distribution_network_mtu or another")
+    if not nothing and found == Wanted(accept_unsupported=found.accept_unsupported):
+        raise InputError(
+            "nothing is asked for: set distribution_network_backend, distribution_network_mtu or another, or "
+            "distribution_network_prove to prove the network as it is"
+        )
     return found
 
 

@@ -16,6 +16,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._distributions import (
     helm,
     k3s,
     kubeadm,
+    releases,
     rke2,
     sources,
 )
@@ -403,10 +404,8 @@ def failure_policy(facts: Facts, wanted: Facts) -> Iterable[Verdict]:
                 "failurePolicy is reinstall",
                 "retry or abort",
                 f"Before the next upgrade set failurePolicy: abort in a HelmChartConfig called {name}, or go to "
-                "a release "
-                "whose charts say retry (1.33.13+rke2r2, 1.34.10, 1.35.7, 1.36.3): an upgrade that hangs is "
-                "uninstalled, "
-                f"and all pods lose their network ({sources.RANCHER_REINSTALL}).",
+                f"a release whose charts say retry ({', '.join(releases.RETRIES)}): an upgrade that hangs is "
+                f"uninstalled, and all pods lose their network ({sources.RANCHER_REINSTALL}).",
                 subject=where,
             )
         else:

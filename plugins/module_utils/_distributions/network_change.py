@@ -34,15 +34,17 @@ def plan(
     dropin: str = change_k3s.DROPIN,
     management: Mapping[str, Any] | None = None,
     management_cluster: str = "",
+    prove: bool = False,
 ) -> dict[str, Any]:
     """The plan as plain data, in the fields of C(change.Plan), with C(text) for people.
 
     C(hosts) maps names of the inventory to facts of C(distribution_node_info), C(cluster) has those of
     C(distribution_cluster_info), C(options) is what C(change.wanted) takes. C(management) has those of a
     management cluster of Rancher, and C(management_cluster) names the object there as namespace/name. What stands in
-    the way is in C(problems), and then nothing may be changed. Raises InputError for options that are not valid.
+    the way is in C(problems), and then nothing may be changed. With C(prove) nothing need be asked for. Raises
+    InputError for options that are not valid.
     """
-    wanted = change.wanted(options)
+    wanted = change.wanted(options, nothing=prove)
     found = evidence.collect(hosts, cluster)
     products = sorted({item.product.name for items in found.services.values() for item in items})
     problems = [

@@ -25,6 +25,8 @@ Facts = Mapping[str, Any]
 
 SUBNET_FILE = "/run/flannel/subnet.env"
 BRIDGE = "cni0"
+_SHOWN = 8
+"""So many of the lines that were read of a log are shown with what is wrong."""
 TRIES = 3
 """A service that systemd has restarted so often does not come up by itself."""
 
@@ -124,7 +126,8 @@ def look(run: Run, question: Facts) -> dict[str, Any]:
     """What a node shows of its network, and what of that is not as expected.
 
     C(question) has C(unit) (empty for none), C(since), a time, C(subnet_file) whether the owner writes one, C(expect),
-    C(peers), the ranges of pods of other nodes, and C(journal_lines). C(broken) tells that waiting does not help.
+    C(peers), the ranges of pods of other nodes, and C(journal_lines). C(broken) tells that waiting does not help, and
+    C(msg), for whoever waits in vain, says all of it.
     """
     problems: list[str] = []
     broken = False
@@ -145,12 +148,15 @@ def look(run: Run, question: Facts) -> dict[str, Any]:
         said = way_problem(way, expect)
         problems += [said] if said else []
     lines = fields.number(question, "journal_lines")
+    journal = _journal(run, unit, lines) if unit and lines else []
+    logged = f". The last lines of {unit}'s log: {' | '.join(journal[-_SHOWN:])}" if journal else ""
     return {
+        **({"msg": f"{'; '.join(problems)}{logged}"} if problems else {}),
         "problems": problems,
         "broken": broken,
         "devices": sorted(name for name in links if _FLANNELS.fullmatch(name)),
         "ways": ways,
-        "journal": _journal(run, unit, lines) if unit and lines else [],
+        "journal": journal,
     }
 
 

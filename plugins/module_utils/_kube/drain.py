@@ -10,7 +10,7 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
@@ -48,7 +48,14 @@ def drain(client: KubeClient, name: str, *, force: bool, check: bool) -> dict[st
         said = _evict(client, pod)
         waits += [said] if said else []
         changed = True
-    return {"changed": changed, "left": left, "waits": waits}
+    return {"changed": changed, "left": left, "waits": waits, **_told(name, left, waits)}
+
+
+def _told(name: str, left: Sequence[str], waits: Sequence[str]) -> dict[str, str]:
+    """What to tell whoever waits in vain."""
+    reasons = {each.partition(": ")[0]: each for each in waits}
+    said = "; ".join(reasons.get(each, each) for each in left)
+    return {"msg": f"Pods are still on {name}: {said}"} if left else {}
 
 
 def uncordon(client: KubeClient, name: str, *, check: bool) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _judge_component(each: Facts, plugin: str, expected: str) -> Iterator[Verdic
         yield failed(f"{seen}: a second one", expected, "Remove one of them before anything else is changed.")
     elif role == "primary" and each.get("install_method") == "embedded":
         yield failed(
-            f"{seen}: it belongs to the distribution",
+            f"{seen}: it belongs to the distribution ({each.get('settings_owner') or each.get('distribution')})",
             expected,
             "Configure it through the distribution: podnet.cni.distribution names the file that decides, and "
             "podnet.cni.distribution_network changes it. Or switch its own network off there.",

@@ -112,6 +112,7 @@ def gather(question: Question, run: Run, clock: float, root: str = "/") -> dict[
     conf_dir = (runtime or {}).get("conf_dir") or host_runtime.CONF_DIR
     plugin_dirs: Sequence[str] = (runtime or {}).get("plugin_dirs") or host_runtime.PLUGIN_DIRS
     facts.add("cni", host_runtime.cni, files, conf_dir, plugin_dirs)
+    facts.add("owners", host_runtime.owners, files)
     facts.add("subnet_file", _subnet_file, files, question.subnet_file)
     facts.add("pod_addresses", _pod_addresses, files)
     facts.add("kubelet", host_system.kubelet, files, run)

@@ -57,6 +57,15 @@ _MEMBER = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)\Z", re.DOTALL)
 _STRING = re.compile(r""""((?:[^"\\]|\\.)*)"|'([^']*)'""")
 
 
+def owners(files: Files) -> list[str]:
+    """What makes its own network on this host: k3s, rke2 or neither. Each has its configuration or its data there."""
+    return [
+        name
+        for name in ("k3s", "rke2")
+        if files.exists(f"/etc/rancher/{name}") or files.exists(f"/var/lib/rancher/{name}")
+    ]
+
+
 def parse_toml(text: str) -> dict[tuple[str, ...], dict[str, Any]]:
     """Return the members of each table of a TOML text, by the table's path.
 

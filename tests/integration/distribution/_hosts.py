@@ -81,3 +81,15 @@ class Hosts:
         assert _plain.faults(done.stdout) == [] or done.returncode
         assert "changed=0" in done.stdout and "changed=1" not in done.stdout
         return done.returncode, json.loads(target.read_text()), done.stdout
+
+    def preflight(self, **variables: Any) -> dict[str, Any]:
+        """The document of the playbook preflight, which judges the same hosts."""
+        target = self.path / "preflight.json"
+        given = {"preflight_json": str(target), "preflight_fail_at": "never", "preflight_hosts": "all:!localhost"}
+        done = _warm.ansible(
+            "playbook",
+            *("-i", str(self.inventory), "podnet.cni.preflight"),
+            *("-e", json.dumps(as_typed("preflight", {**given, **variables}))),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return dict(json.loads(target.read_text()))

@@ -44,6 +44,11 @@ def faults(document: dict[str, Any]) -> dict[str, set[str]]:
     return found
 
 
+def ids(document: dict[str, Any]) -> set[str]:
+    """The checks that have a finding."""
+    return {each["id"] for each in document["findings"]}
+
+
 def args(*words: str) -> str:
     return json.dumps(words)
 
@@ -88,6 +93,11 @@ def test_faults_by_name_then_a_healthy_set_without_finding(hosts: Hosts) -> None
     decided = {(each["subject"], each["name"]): each for each in document["settings"]}
     assert decided["node2", "flannel-backend"]["place"] == "/etc/rancher/k3s/config.yaml.d/60-network.yaml:1"
 
+    # What the files of k3s say is among the findings of preflight, by the same checks.
+    judged = hosts.preflight(preflight_measure=False, preflight_checks_skip=["distribution.files"])
+    seen = {name for name, _subjects in faults(judged).items() if "distribution." + name in ids(judged)}
+    assert seen == {"shared_keys", "flannel_conf_differs", "key_names", "no_effect", "ipset", "devices"}
+
     # The agent's file once it can be read; checks can be left out, and what is only a warning fails no play.
     hosts.k3s("node3", "k3s agent", "flannel-backend: vxlan\nflannel-iface: eth77\n")
     skip = [f"distribution.{name}" for name in ("shared_keys", "flannel_conf_differs", "key_names", "ipset", "devices")]
@@ -110,8 +120,10 @@ def test_faults_by_name_then_a_healthy_set_without_finding(hosts: Hosts) -> None
         chart_config("flannel: {mtu: 8950}\ncalico: {vethuMTU: 8900}\n"),
         item("HelmChart", "rke2-canal", "helm.cattle.io/v1", spec={"failurePolicy": "retry"}),
     )
-    code, document, shown = hosts.audit()
+    code, document, shown = hosts.audit(distribution_upgrade_to="v1.37.1+k3s1")
     assert (code, faults(document)) == (0, {}), shown
+    assert [each["id"] for each in document["upgrade"]["changes"]] == ["cni-conf"]
+    assert "k3s v1.36.2+k3s1 -> v1.37.1+k3s1: what that changes for the network" in shown
     assert {each["running"] for each in document["settings"] if each["name"] == "flannel-backend"} == {
         "wireguard-native"
     }

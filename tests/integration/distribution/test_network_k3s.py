@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -20,9 +21,11 @@ import pytest
 
 from ansible_collections.podnet.cni.tests.integration import _flanneld, _kube, _kube_binaries, _plain, _warm
 from ansible_collections.podnet.cni.tests.integration._as_typed import as_typed
+from ansible_collections.podnet.cni.tests.integration._kernel import needs
 from ansible_collections.podnet.cni.tests.integration._reach import reachable_from
 from ansible_collections.podnet.cni.tests.integration.distribution import _standin
 from ansible_collections.podnet.cni.tests.integration.distribution._hosts import K3S, Hosts
+from ansible_collections.podnet.cni.tests.integration.distribution.conftest import item, serve
 
 pytestmark = pytest.mark.kube
 
@@ -276,3 +279,117 @@ def test_what_is_in_the_way_is_told_and_nothing_stays_half_changed(cluster: Clus
     says(cluster.change(backend="host-gw" if backend == "vxlan" else "vxlan"), "Wave 1 of 1")
     assert cluster.way(SERVER, 2) == before
     assert not any(cluster.there(name, STATE) for name in cluster.names)
+
+
+class Rancher(threading.Thread):
+    """Writes keys of its cluster's object into the file of each machine and restarts k3s there, when it is let."""
+
+    OBJECT = "/apis/provisioning.cattle.io/v1/namespaces/fleet-default/clusters/prod"
+    FILE = "etc/rancher/k3s/config.yaml.d/50-rancher.yaml"
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self.cluster = cluster
+        self.ended, self.works = threading.Event(), threading.Event()
+        where = "fleet-default"
+        spec = {"kubernetesVersion": "v1.36.3+k3s1", "rkeConfig": {"machineGlobalConfig": {"token": "t"}}}
+        cluster.server.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": where}},
+            item("Cluster", "prod", "provisioning.cattle.io/v1", where, spec=spec),
+        )
+        self.last = ""
+        self.write(self.keys())
+
+    def keys(self) -> dict[str, Any]:
+        return dict(self.cluster.server.api("GET", self.OBJECT)["spec"]["rkeConfig"]["machineGlobalConfig"])
+
+    def write(self, keys: dict[str, Any]) -> bool:
+        text = json.dumps(keys, sort_keys=True)
+        if text == self.last:
+            return False
+        self.last = text
+        for name in self.cluster.names:
+            self.cluster.write(name, {self.FILE: text})
+        return True
+
+    def run(self) -> None:
+        while not self.ended.wait(0.5):
+            if self.works.is_set() and self.write(self.keys()):
+                for name in self.cluster.names:
+                    self.cluster.systemctl(name, "restart")
+
+    def __enter__(self) -> Rancher:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.ended.set()
+        self.join()
+        for name in self.cluster.names:
+            self.cluster.inside(name, "rm", f"/{self.FILE}")
+
+
+def test_keys_of_k3s_in_the_object_of_rancher(cluster: Cluster) -> None:
+    """Proved only after Rancher has brought them to the machines; told where it does not."""
+    serve(cluster.server)
+    management = {"management_kubeconfig": str(cluster.server.admin), "management_cluster": "fleet-default/prod"}
+    with Rancher(cluster) as rancher:
+        says(cluster.change(code=2, policy=False), "Rancher owns this cluster", "management_kubeconfig")
+        says(cluster.change(code=2, backend="host-gw", **management), "reboot all machines, servers first")
+        # Nobody brings it to the machines: the object is as it was.
+        shown = cluster.change(code=2, policy=False, timeout=5, **management)
+        says(
+            shown,
+            "Rancher has not brought it to the machines: node1: k3s runs with disable-network-policy false, not true",
+        )
+        assert rancher.keys() == {"token": "t"}
+        rancher.works.set()
+        shown = cluster.change(policy=False, **management)
+        says(shown, "Cluster fleet-default/prod", "Proof: packets to pods of other nodes take")
+        assert rancher.keys() == {"token": "t", "disable-network-policy": True}
+        note = cluster.server.api("GET", f"/api/v1/nodes/{SERVER}")["metadata"]["annotations"]["k3s.io/node-args"]
+        assert '"--disable-network-policy", "true"' in note
+        assert "changed=1" not in cluster.change(policy=False, **management)
+
+
+def test_the_network_is_proved_as_it_is(cluster: Cluster) -> None:
+    """After an upgrade of k3s, say: nothing is asked for, and what is not as it should be is told."""
+    backend = "vxlan" if cluster.links(SERVER) else "host-gw"
+    says(cluster.change(code=2), "nothing is asked for", "or distribution_network_prove")
+    shown = cluster.change(prove=True)
+    says(shown, "Nothing differs from what is wanted.", "Proof: packets to pods of other nodes take")
+    for one, other in (cluster.names, reversed(cluster.names)):
+        assert re.search(
+            rf"{one}: \S+ to 1 range of pods; [345] of 5 packets with \d+ octets answered by {other}", shown
+        )
+    assert "changed=1" not in shown and not cluster.there(SERVER, STATE)
+
+    node = f"/api/v1/nodes/{AGENT}"
+    note = {"metadata": {"annotations": {"flannel.alpha.coreos.com/backend-type": "ipip"}}}
+    cluster.server.api("PATCH", node, note, "application/merge-patch+json")
+    says(cluster.change(code=2, prove=True), f"{AGENT}: flannel has announced ipip, not {backend}")
+    note["metadata"]["annotations"]["flannel.alpha.coreos.com/backend-type"] = backend
+    cluster.server.api("PATCH", node, note, "application/merge-patch+json")
+
+    cluster.systemctl(AGENT, "stop")
+    says(cluster.change(code=2, prove=True), "node2: k3s-agent is inactive")
+    cluster.systemctl(AGENT, "start")
+    cluster.until(AGENT)
+
+
+@needs("wireguard")
+def test_to_wireguard(cluster: Cluster) -> None:
+    """From vxlan, with the proof on the screen, and back."""
+    shown = cluster.change(backend="wireguard")
+    says(
+        shown,
+        "node1: flannel-backend: vxlan -> wireguard-native",
+        "of other nodes take flannel-wg",
+        "node2: flannel-wg to",
+    )
+    everywhere(cluster, "wireguard")
+    for number, name in enumerate(cluster.names, 1):
+        assert set(cluster.links(name)) == {"flannel-wg"}
+        assert cluster.way(name, 3 - number) == "flannel-wg"
+    cluster.change(backend="vxlan")
+    everywhere(cluster, "vxlan")
