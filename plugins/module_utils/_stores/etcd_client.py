@@ -303,6 +303,12 @@ def _reason(error: BaseException) -> str:
     return innermost
 
 
+_NO_TLS_OR_NO_CERTIFICATE = (
+    "Either this etcd does not speak TLS (write http:// in etcd_endpoints), or it wants a client certificate "
+    "that its CA signed (check etcd_certfile and etcd_keyfile)"
+)
+
+
 def _tls_remedy(refusal: tls.Refusal) -> str:
     remedies = {
         tls.STRICT: tls.STRICT_REMEDY,
@@ -316,10 +322,7 @@ def _tls_remedy(refusal: tls.Refusal) -> str:
         tls.KEY_MISMATCH: "Name a certificate and its own key in etcd_certfile and etcd_keyfile",
         tls.UNREADABLE: "Check that etcd_cafile, etcd_certfile and etcd_keyfile are PEM files of what they stand for",
         tls.NO_TLS: "This etcd does not speak TLS: write http:// in etcd_endpoints",
-        tls.CLOSED: (
-            "Either this etcd does not speak TLS (write http:// in etcd_endpoints), or it wants a client certificate "
-            "that its CA signed (check etcd_certfile and etcd_keyfile)"
-        ),
+        tls.CLOSED: _NO_TLS_OR_NO_CERTIFICATE,
     }
     return remedies.get(refusal.kind, "")
 
@@ -331,10 +334,10 @@ def _remedy(failures: list[str]) -> str:
     if "certificate" in text or "hostname" in text:
         return "Check that etcd_cafile is the CA of the server's certificate and that etcd_endpoints use a name in it"
     if any(hint in text for hint in ("wrong version number", "record layer", "eof occurred", "closed (eof)")):
-        return (
-            "Either this etcd does not speak TLS (write http:// in etcd_endpoints), or it wants a client certificate "
-            "that its CA signed (check etcd_certfile and etcd_keyfile)"
-        )
+        return _NO_TLS_OR_NO_CERTIFICATE
     if "reset" in text or "closed connection" in text:
+        # A server that closes before it has read all of the client's greeting resets the connection.
+        if "https://" in text:
+            return _NO_TLS_OR_NO_CERTIFICATE
         return "If this etcd speaks TLS, write https:// in etcd_endpoints and name its CA in etcd_cafile"
     return "Check etcd_endpoints, that etcd runs there and that no firewall is in between"

@@ -183,3 +183,12 @@ def test_environment_cannot_redirect_us(script: dict[str, list[Any]]) -> None:
     assert len(asked._clients) == 1
     assert gateway_client.session.trust_env is False
     assert gateway_client.session.request.keywords == {"timeout": 2.0}
+
+
+@pytest.mark.parametrize(
+    "url, remedy",
+    [("http://192.0.2.1:2379", "write https://"), ("https://192.0.2.1:2379", "does not speak TLS (write http://")],
+)
+def test_a_reset_suggests_the_other_scheme(url: str, remedy: str) -> None:
+    """Whether a server resets or ends a connection that it does not understand depends on what it has read of it."""
+    assert remedy in etcd_client._remedy([f"{url}: Connection reset by peer"])
