@@ -99,7 +99,7 @@ class Cluster(Hosts):
         return self.inside(host, "systemctl", verb, self.unit(host))
 
     def until(self, host: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _kube.START_TIMEOUT
         while "ActiveState=active" not in self.systemctl(host, "show"):
             assert time.monotonic() < deadline, self.inside(host, "journalctl")
             time.sleep(0.2)
