@@ -36,10 +36,15 @@ APART = ("unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec")
 
 
 def facts(
-    *, lines: str = "", config: dict[str, Any] = VXLAN, ahead: tuple[str, ...] = (), apart: bool = True, path: str = ""
+    *,
+    lines: str = "",
+    config: dict[str, Any] | None = None,
+    ahead: tuple[str, ...] = (),
+    apart: bool = True,
+    path: str = "",
 ) -> dict[str, Any]:
     """What preflight and doctor read of this machine, after shell lines in namespaces of their own."""
-    gather = [*ahead, sys.executable, "-c", GATHER, json.dumps(config)]
+    gather = [*ahead, sys.executable, "-c", GATHER, json.dumps(config or VXLAN)]
     command = [*APART, f'{lines}\nexec "$@"', "sh", *gather] if apart else gather
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     environment["PATH"] = f"{path}:{environment['PATH']}" if path else environment["PATH"]
