@@ -182,6 +182,8 @@ def start(unit: str) -> None:
     """Start the service in the background."""
     if group():
         return
+    # As the unit's ExecStartPre does.
+    subprocess.run(["sh", "-c", "modprobe br_netfilter"], capture_output=True, check=False)
     with (RUN / "log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, __file__, "supervise", unit],
