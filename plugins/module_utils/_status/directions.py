@@ -85,7 +85,8 @@ def of(gathered: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> dict[
             state = _state(probe, heard)
             at_host, other = (own, target) if state == KEPT else (there, source)
             direction = {KEPT: "out", DROPPED: "in"}.get(state, "")
-            rules = _for(at_host, direction, addresses.get(other, {}).get(str(family)))
+            of_other = addresses.get(other, {})
+            rules = _for(at_host, direction, of_other.get(str(family)))
             found[source, target, family] = Hop(source, target, family, state, rules)
     return found
 
