@@ -16,42 +16,17 @@ import argparse
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
+
+from bench_overlay import playbook
 
 from ansible_collections.podnet.cni.tests.integration import _etcd
 
 HERE = Path(__file__).resolve().parent
 NETWORK = {"Network": "10.64.0.0/12", "SubnetLen": 24, "Backend": {"Type": "vxlan"}}
 NAME = "node1"
-
-
-def playbook(name: str, work: Path, *arguments: str, **environment: str) -> tuple[float, float, dict[str, Any]]:
-    """Run a playbook of the collection; return (wall seconds, processor seconds, what the callback counted)."""
-    counts = work / "counts.json"
-    environment = {
-        **os.environ,
-        "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"),
-        "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
-        "ANSIBLE_CALLBACKS_ENABLED": "module_runs,module_results",
-        "ANSIBLE_FORKS": "10",
-        "ANSIBLE_PIPELINING": "true",
-        "MODULE_RUNS_FILE": str(counts),
-        "MODULE_RESULTS_FILE": str(work / "other.json"),
-        **environment,
-    }
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"podnet.cni.{name}", *arguments]
-    done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - start, spent, json.loads(counts.read_text())
 
 
 def overlay(inventory: Path, etcd: _etcd.EtcdServer) -> list[str]:
@@ -73,9 +48,10 @@ def record(work: Path, etcd: _etcd.EtcdServer) -> tuple[Path, list[str]]:
     playbook("lab", work, *lab)
     try:
         playbook("overlay", work, *overlay(inventory, etcd))
-        playbook("overlay", work, *overlay(inventory, etcd), MODULE_RESULTS_FILE=str(results))
+        _seconds, _spent, counted = playbook("overlay", work, *overlay(inventory, etcd))
     finally:
         playbook("lab", work, *lab, "-e", "lab_state=absent")
+    results.write_text(json.dumps(counted["results"]))
     (key,) = etcd.ctl("get", "--prefix", f"{_etcd.PREFIX}/subnets/", "--print-value-only").splitlines()
     lease = json.loads(key)
     return results, [NAME, lease["PublicIP"], lease["BackendData"]["VtepMAC"]]
@@ -105,7 +81,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory, _etcd.running() as etcd:
         work = Path(directory)
         results, words = record(work, etcd)
-        canned = {"CANNED_RESULTS": str(results), "CANNED_WORDS": ",".join(words)}
+        canned = {
+            "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
+            "CANNED_RESULTS": str(results),
+            "CANNED_WORDS": ",".join(words),
+        }
         for hosts in options.hosts:
             etcd.ctl("del", "--prefix", _etcd.PREFIX)
             for run in ("first run", "re-run"):

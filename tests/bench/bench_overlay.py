@@ -26,8 +26,11 @@ HERE = Path(__file__).resolve().parent
 NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
 
 
-def playbook(name: str, work: Path, *arguments: str) -> tuple[float, float, dict]:
-    """Run a playbook of the collection; return (wall seconds, processor seconds, what the callback counted)."""
+def playbook(name: str, work: Path, *arguments: str, **more: str) -> tuple[float, float, dict]:
+    """Run a playbook of the collection; return (wall seconds, processor seconds, what the callback counted).
+
+    C(more) are further variables of the environment.
+    """
     counts = work / "counts.json"
     environment = {
         **os.environ,
@@ -36,6 +39,7 @@ def playbook(name: str, work: Path, *arguments: str) -> tuple[float, float, dict
         "ANSIBLE_FORKS": "10",
         "ANSIBLE_PIPELINING": "true",
         "MODULE_RUNS_FILE": str(counts),
+        **more,
     }
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [str(Path(sys.executable).parent / "ansible-playbook"), f"podnet.cni.{name}", *arguments]

@@ -23,7 +23,8 @@ type: aggregate
 short_description: Count module runs per host
 description:
   - Writes a JSON object of host names and their module runs, C(delegated) for those that one host runs for all, the
-    number of changed results, and the processor seconds of each task, to the file that E(MODULE_RUNS_FILE) names.
+    number of changed results, the processor seconds of each task, and the last result of each module that ran on a
+    host itself, to the file that E(MODULE_RUNS_FILE) names.
 """
 
 ON_THE_CONTROLLER = frozenset(
@@ -44,6 +45,7 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self.runs: Counter[str] = Counter()
         self.changed = 0
+        self.results: dict[str, Any] = {}
         self.tasks: dict[str, float] = {}
         self.task = "before the first task"
         self.spent = 0.0
@@ -63,11 +65,14 @@ class CallbackModule(CallbackBase):
         if result.task.action.rpartition(".")[2] in ON_THE_CONTROLLER:
             return
         where = DELEGATED if result.task.delegate_to else result.host.get_name()
+        if where != DELEGATED:
+            kept = {key: value for key, value in result.result.items() if key != "invocation" and key[:1] != "_"}
+            self.results[result.task.action.rpartition(".")[2]] = kept
         self.runs[where] += 1
         self.changed += bool(result.result.get("changed"))
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """Write the counts."""
         self.note("")
-        counted = {"runs": self.runs, "changed": self.changed, "tasks": self.tasks}
+        counted = {"runs": self.runs, "changed": self.changed, "tasks": self.tasks, "results": self.results}
         Path(os.environ["MODULE_RUNS_FILE"]).write_text(json.dumps(counted))
