@@ -70,7 +70,8 @@ def plan(
         made = change_rke2.plan(found, wanted)
     if len(products) == 1 and found.nodes:
         problems += _unproved(found, made)
-    if len(products) == 1 and _is_of_rancher(found):
+    # Without a change nothing is asked of Rancher; a change that was cut off shows in its own cluster alone.
+    if len(products) == 1 and _is_of_rancher(found) and (made.changes or management is not None):
         made = change_rancher.into(made, management, management_cluster)
     made.problems = [*problems, *made.problems]
     return made.to_dict()

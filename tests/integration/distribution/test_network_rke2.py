@@ -201,6 +201,15 @@ def test_canals_mtu_with_all_other_values_kept_and_a_job_that_fails(cluster: Clu
     assert cluster.mtus() == {1350} and "annotations" not in after["metadata"]
     assert "changed=1" not in cluster.change(mtu=1400)
 
+    # As it is, by what flannel has announced and by packets between its links.
+    says(cluster.change("--check", prove=True), "Nothing differs", "Not proved: check mode starts no pods")
+    shown = cluster.change(prove=True)
+    says(shown, "take flannel.1 node1: flannel.1 to 1 range of pods;", "answered by 10.42.2.0", "answered by 10.42.1.0")
+    assert "changed=1" not in shown
+    cluster.inside("node2", "ip", "route", "replace", "10.42.1.0/24", "dev", "eth0")
+    says(cluster.change(code=2, prove=True), "node2: packets to 10.42.1.2 leave over eth0, not over flannel.1")
+    cluster.inside("node2", "sh", "-c", "ip route replace 10.42.1.0/24 via 10.42.1.0 dev flannel.1 onlink")
+
     # The job of the new values fails.
     shown = cluster.change(code=2, mtu=HelmController.FAILS)
     says(shown, "job helm-install-rke2-canal has failed: no such value", "The former values were put back")

@@ -323,6 +323,20 @@ def test_what_the_charts_cannot_do_is_told(tmp_path: Path) -> None:
     assert "Rancher owns this cluster" in said(mtu=1400, facts={"helm_chart_configs": [rancher]})
 
 
+def test_without_a_change_nothing_is_asked_of_rancher(tmp_path: Path) -> None:
+    """A network is proved as it is, whoever owns it; what it expects is what runs."""
+    values = '{"flannel": {"mtu": 1420}, "global": {"cattle": {"clusterId": "c-1"}}}'
+    made = network_change.plan(*rke2(tmp_path, values), {}, prove=True)
+    assert (made["problems"], made["changes"], made["restart"]) == ([], [], [])
+    assert (made["expect"]["device"], made["expect"]["mtu"]) == ("flannel.1", 1420)
+    files = {"etc/rancher/k3s/config.yaml.d/50-rancher.yaml": "flannel-backend: host-gw\n"}
+    hosts = trio(tmp_path / "k3s", files=files)
+    made = network_change.plan(hosts, nodes(*hosts), {}, prove=True)
+    assert (made["problems"], made["changes"], made["expect"]["backend"]) == ([], [], "host-gw")
+    with pytest.raises(InputError, match="nothing is asked for"):
+        network_change.plan(hosts, nodes(*hosts), {})
+
+
 def test_a_change_that_could_not_be_proved_is_refused(tmp_path: Path) -> None:
     bare = {**node("a1"), "pod_cidrs": []}
     hosts, cluster = rke2(tmp_path, nodes=[node("s1"), bare, {**bare, "name": "other"}])
