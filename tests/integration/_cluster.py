@@ -9,13 +9,14 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from ansible_collections.podnet.cni.tests.tools import cache
 TOOLS = Path(cache.__file__).parent
 CLIENT = "localhost/podnet-client:1"
 WAIT_SECONDS = 180.0
+STATE = "/run/podnet-lab"
 # Mounts of containers, links, rules, and files in /run. The underlay is the lab's.
 FORGET = """
 mounts=$(awk '$5 ~ "^/(run|var/lib/kubelet)/." { print $5 }' /proc/self/mountinfo | sort -r)
@@ -63,11 +65,15 @@ class Run:
 class Cluster:
     """A control plane and C(nodes) nodes, called node1 and so on; C(kubernetes) are further keys of lab_kubernetes."""
 
-    def __init__(self, name: str, nodes: int, **kubernetes: Any) -> None:
+    def __init__(self, name: str, nodes: int, guests: Sequence[str] = (), **kubernetes: Any) -> None:
         self.name = name
+        self.guests = guests
+        # While a guest boots, others with the same directory would wait.
+        self.state = Path("/run/podnet-lab-guests" if guests else STATE)
+        self.patience = WAIT_SECONDS
         self.nodes = [f"node{number}" for number in range(1, nodes + 1)]
         self.folder = Path(tempfile.mkdtemp(prefix="podnet-cluster-"))
-        self.kubeconfig = Path("/run/podnet-lab") / name / "kubeconfig"
+        self.kubeconfig = self.state / name / "kubeconfig"
         self.inventory = self.folder / "inventory.yml"
         self.kubectl_program = str(cache.find("kubectl"))
         self.variables = _variables()
@@ -78,7 +84,9 @@ class Cluster:
         every = {
             "ansible_python_interpreter": sys.executable,
             "lab_name": self.name,
+            "lab_state_dir": str(self.state),
             "lab_hosts": len(self.nodes),
+            "lab_guests": list(self.guests),
             "lab_inventory_path": str(self.inventory),
             **self.variables,
             **variables,
@@ -161,27 +169,30 @@ class Cluster:
 
     def await_(self, what: str, true: Callable[[], bool]) -> None:
         """Wait for something."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + self.patience
         while time.monotonic() < deadline:
             with contextlib.suppress(AssertionError):
                 if true():
                     return
             time.sleep(0.5)
-        pytest.fail(f"{what} did not come true within {WAIT_SECONDS:.0f} s\n{self.kubectl('get', 'pods,nodes', '-A')}")
+        pytest.fail(f"{what} did not come true within {self.patience:.0f} s\n{self.kubectl('get', 'pods,nodes', '-A')}")
 
     def await_ready(self) -> None:
         """Wait until every node is ready."""
         self.await_("every node ready", lambda: self.ready() == dict.fromkeys(self.nodes, "True"))
 
     def inside(self, host: str, *command: str) -> str:
-        """Run a command in the namespaces of a host and return its output."""
+        """Run a command in a host and return its output."""
+        if host in self.guests:
+            ssh = ["ssh", "-F", str(self.kubeconfig.parent / "guests" / host / "ssh_config"), host, "--"]
+            return subprocess.run([*ssh, shlex.join(command)], capture_output=True, text=True, check=True).stdout
         pins = self.kubeconfig.parent / "hosts" / host
         enter = ["nsenter", f"--net={pins / 'net'}", f"--mount={pins / 'mnt'}", f"--uts={pins / 'uts'}", "--"]
         return subprocess.run([*enter, *command], capture_output=True, text=True, check=True).stdout
 
     def reboot(self, node: str) -> None:
         """Take a node down with everything that runs on it and all that a kernel forgets, and bring it up again."""
-        containers.Containers(lab_key("/run/podnet-lab", self.name), "/var/cache/podnet-lab").kill(node)
+        containers.Containers(lab_key(STATE, self.name), "/var/cache/podnet-lab").kill(node)
         self.inside(node, "sh", "-c", FORGET)
         self.lab().ok()
 
@@ -205,12 +216,12 @@ def _free_port() -> int:
 
 
 @contextlib.contextmanager
-def unmade(nodes: int, **kubernetes: Any) -> Iterator[Cluster]:
+def unmade(nodes: int, guests: Sequence[str] = (), **kubernetes: Any) -> Iterator[Cluster]:
     """A cluster that is not made yet, removed at the end. Skips, or under PODNET_REQUIRE_KUBE=1 fails."""
     if os.geteuid() != 0:
         pytest.skip("making namespaces needs root")
     try:
-        cluster = Cluster(f"test-{os.getpid()}-{nodes}", nodes, **kubernetes)
+        cluster = Cluster(f"test-{os.getpid()}-{nodes}", nodes, guests, **kubernetes)
     except cache.Missing as reason:
         if _kube.required():
             pytest.fail(f"no cluster: {reason}")

@@ -81,6 +81,11 @@ FULL = {
         "test_uninstall_leaves_nothing_on_the_nodes",
         "test_flannel_from_nothing_makes_the_nodes_ready_and_a_second_run_changes_nothing",
     ),
+    "cluster/test_guest_node.py": (
+        "test_a_guest_joins_a_node_of_namespaces",
+        "test_flannel_joins_pods_of_both_and_shows_that_policies_hold_on_the_guest",
+        "test_a_policy_is_obeyed_by_packets_to_a_pod_of_the_guest",
+    ),
     "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
     "dataplane/test_places.py": tuple(
         f"test_nothing_is_half_written_and_the_next_run_finishes[{case}]"

@@ -65,10 +65,11 @@ class Archive:
 
 @dataclass(frozen=True)
 class Member:
-    """A host of the cluster with its addresses on the underlay."""
+    """A host of the cluster with its addresses on the underlay. A guest has a kernel and a systemd of its own."""
 
     name: str
     addresses: tuple[str, ...]
+    guest: bool = False
 
 
 @dataclass(frozen=True)
@@ -379,7 +380,7 @@ def node_part(cluster: Cluster, node: Member, pem: Mapping[str, str]) -> Part:
     server = url(cluster.control.addresses[0])
     kubelet = f"kubelet-{node.name}"
     files = [
-        File(CONTAINERD_CONFIG, containerd_config(cluster.sandbox_image)),
+        File(CONTAINERD_CONFIG, containerd_config(cluster.sandbox_image, systemd=node.guest)),
         File(f"{PKI}/ca.crt", pem["ca.crt"]),
         File(f"{PKI}/kubelet.crt", pem[f"{kubelet}.crt"]),
         File(f"{PKI}/kubelet.key", pem[f"{kubelet}.key"], 0o600),
@@ -388,7 +389,10 @@ def node_part(cluster: Cluster, node: Member, pem: Mapping[str, str]) -> Part:
             kubeconfig(server, pem["ca.crt"], (pem[f"{kubelet}.crt"], pem[f"{kubelet}.key"]), kubelet),
             0o600,
         ),
-        File(f"{CONFIG}/kubelet.yaml", _json(kubelet_config(f"/{cluster.cgroup}/{node.name}/pods"))),
+        File(
+            f"{CONFIG}/kubelet.yaml",
+            _json(kubelet_config("" if node.guest else f"/{cluster.cgroup}/{node.name}/pods")),
+        ),
         File(
             f"{CONFIG}/kube-proxy.conf",
             kubeconfig(server, pem["ca.crt"], (pem["proxy.crt"], pem["proxy.key"]), "kube-proxy"),
@@ -436,8 +440,9 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def containerd_config(sandbox: str) -> str:
-    """Return the configuration of containerd, which 1.6 and newer read.
+def containerd_config(sandbox: str, *, systemd: bool = False) -> str:
+    """Return the configuration of containerd, which 1.6 and newer read. C(systemd) says whether a systemd of the node's
+    own has the control groups.
 
     AppArmor profiles are the machine's, and a process of a lab must not ask to be killed later than the machine's own.
     """
@@ -466,15 +471,20 @@ default_runtime_name = "runc"
 runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
-SystemdCgroup = false
+SystemdCgroup = {str(systemd).lower()}
 """
 
 
 def kubelet_config(cgroup_root: str) -> dict[str, Any]:
-    """Return the KubeletConfiguration of a node.
+    """Return the KubeletConfiguration of a node, whose control groups are below C(cgroup_root), an empty text for a
+    guest: all are its own, cgroup v2, and its systemd has them.
 
-    The control groups, swap and disk of the machine are not the node's to judge, and there is no DNS to hand on.
+    The control groups, swap and disk of the machine are not the node's to judge, and there is no DNS to hand on. What a
+    guest in software starts may take minutes, and kubelet would start it once more.
     """
+    own: dict[str, Any] = {"cgroupDriver": "systemd", "failCgroupV1": True, "runtimeRequestTimeout": "15m0s"}
+    if cgroup_root:
+        own = {"cgroupDriver": "cgroupfs", "cgroupRoot": cgroup_root, "failCgroupV1": False}
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -489,10 +499,8 @@ def kubelet_config(cgroup_root: str) -> dict[str, Any]:
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "clusterDomain": DOMAIN,
         "resolvConf": "",
-        "cgroupDriver": "cgroupfs",
-        "cgroupRoot": cgroup_root,
+        **own,
         "enforceNodeAllocatable": [],
-        "failCgroupV1": False,
         "failSwapOn": False,
         "localStorageCapacityIsolation": False,
         "evictionHard": {"nodefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.available": "0%"},

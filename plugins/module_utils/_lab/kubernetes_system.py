@@ -29,13 +29,18 @@ from typing import Any, Callable, Mapping, Sequence
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run, checked
 from ansible_collections.podnet.cni.plugins.module_utils._lab import kubernetes as model
+from ansible_collections.podnet.cni.plugins.module_utils._lab.guest_units import GuestUnits
 from ansible_collections.podnet.cni.plugins.module_utils._lab.images import read_archive
 from ansible_collections.podnet.cni.plugins.module_utils._lab.pki import Authority
 from ansible_collections.podnet.cni.plugins.module_utils._lab.plan import Lab, Process, plain
 from ansible_collections.podnet.cni.plugins.module_utils._lab.system import System, available_mib, exclusive
 
 READY_SECONDS = 120.0
+# A guest without KVM is ten to thirty times as slow.
+GUEST_READY_SECONDS = 1200.0
 POLL_SECONDS = 0.1
+# Each look into a guest is an ssh session, which takes its processor from what is waited for.
+GUEST_POLL_SECONDS = 5.0
 PROXY = "api-forwarder"
 KUBEBUILDER = "/usr/local/kubebuilder/bin"
 SYSTEMD_PLACES = ("/usr/lib/systemd", "/lib/systemd")
@@ -123,6 +128,8 @@ class KubernetesSystem:
         self.run = run
         self.authority = Authority(os.path.join(system.folder, "kubernetes", "pki"))
         self.table = system.kubernetes
+        self.units = GuestUnits(run, system.inside)
+        self.guests = {node.name for node in want.nodes if node.guest}
 
     # -- observe
 
@@ -154,19 +161,28 @@ class KubernetesSystem:
             "routes": list(part.routes),
         }
         answer = json.loads(self._python(host, READ, asked))
-        revisions = {process.name: self.table.revision(host, process.name) for process in part.processes}
-        running = {name: revision for name, revision in revisions.items() if revision is not None}
+        running = {name: revision for name, revision in self._revisions(host).items() if revision is not None}
         images: frozenset[str] = frozenset()
         if node and "containerd" in running:
-            code, out, _err = self.run([*self.system.enter(host), *self._ctr("images", "ls", "-q")], None)
+            code, out, _err = self.run(self.system.inside(host, self._ctr("images", "ls", "-q")), None)
             images = frozenset(out.split()) if code == 0 else images
         return model.Found(answer["files"], running, frozenset(answer["plugins"]), images, answer["routes"])
 
+    def _revisions(self, host: str) -> dict[str, str | None]:
+        """The revisions of the processes that were started in a host, None for one that has ended."""
+        if host in self.guests:
+            return self.units.revisions(host)
+        return {name: self.table.revision(host, name) for name in self.table.names(host)}
+
     def check_machine(self) -> None:
-        """Raise InputError when the endpoint is taken, or the memory too small for what does not run yet."""
+        """Raise InputError when the endpoint is taken, or the memory too small for what does not run yet.
+
+        Guests have memory of their own.
+        """
         if self.table.revision(self.want.control.name, PROXY) is None:
             _check_port(*self.want.endpoint)
-        missing = [node for node in self.want.nodes if self.table.revision(node.name, "kubelet") is None]
+        nodes = [node.name for node in self.want.nodes if node.name not in self.guests]
+        missing = [name for name in nodes if self.table.revision(name, "kubelet") is None]
         control = self.table.revision(self.want.control.name, "kube-apiserver") is None
         if missing or control:
             model.check_memory(available_mib(), len(missing), control=control)
@@ -199,12 +215,13 @@ class KubernetesSystem:
         self._install_plugins([step for step in steps if step.kind == "plugins"])
         for step in (each for each in steps if each.kind == "route"):
             route = ["ip", "route", "replace", step.what, "via", parts[step.host].routes[step.what]]
-            self._checked([*self.system.enter(step.host), *route])
+            self._checked(self.system.inside(step.host, route))
         if plan.kubeconfig:
             self._write_kubeconfig()
         begin = [(s.host, s.what) for s in steps if s.kind in ("start", "restart")]
         for host, name in begin:
-            self.table.stop(host, name)
+            if host not in self.guests:
+                self.table.stop(host, name)
         if plan.proxy:
             self.table.stop(self.want.control.name, PROXY)
             self.table.start(
@@ -220,16 +237,21 @@ class KubernetesSystem:
 
     def _start(self, parts: Mapping[str, model.Part], wanted: Sequence[tuple[str, str]]) -> None:
         for host, part in parts.items():
-            enter = [*self.system.containers.enter(host), *self.system.enter(host)]
             for process in part.processes:
                 if (host, process.name) in wanted:
-                    self.table.start(host, process, enter)
+                    self._start_one(host, process)
+
+    def _start_one(self, host: str, process: Process) -> None:
+        if host in self.guests:
+            self.units.start(host, process, "containerd" if process.name == "kubelet" else "")
+        else:
+            self.table.start(host, process, [*self.system.containers.enter(host), *self.system.enter(host)])
 
     def _install_plugins(self, steps: Sequence[model.Step]) -> None:
         for step in steps:
             sources = [self.want.programs[name] for name in step.what.split(", ")]
             script = 'mkdir -p "$0"; cp -- "$@" "$0"'
-            self._checked([*self.system.enter(step.host), "sh", "-ec", script, model.CNI_BIN_DIR, *sources])
+            self._checked(self.system.inside(step.host, ["sh", "-ec", script, model.CNI_BIN_DIR, *sources]))
 
     def _import(self, steps: Sequence[model.Step]) -> None:
         hosts = sorted({step.host for step in steps})
@@ -238,7 +260,7 @@ class KubernetesSystem:
             self.await_("containerd does not answer", lambda: self._containerd_ready(host), (host,))
             for step in steps:
                 if step.host == host:
-                    self._checked([*self.system.enter(host), *self._ctr("images", "import", step.what)])
+                    self._checked(self.system.inside(host, self._ctr("images", "import", step.what)))
 
         with ThreadPoolExecutor(max_workers=max(1, os.cpu_count() or 1)) as pool:
             for done in [pool.submit(every, host) for host in hosts]:
@@ -264,20 +286,25 @@ class KubernetesSystem:
 
     def await_(self, what: str, ready: Callable[[], bool], hosts: Sequence[str]) -> None:
         """Wait for something. Raises PodnetError with the logs of the processes that ended, or of all these hosts."""
-        deadline = time.monotonic() + READY_SECONDS
+        slow = bool(self.guests & set(hosts))
+        patience = GUEST_READY_SECONDS if slow else READY_SECONDS
+        deadline = time.monotonic() + patience
         dead: list[tuple[str, str]] = []
+        started: list[tuple[str, str]] = []
         while not dead and time.monotonic() < deadline:
             with contextlib.suppress(OSError, http.client.HTTPException, PodnetError, ValueError):
                 if ready():
                     return
-            time.sleep(POLL_SECONDS)
-            dead = [(host, name) for host, name in self._started(hosts) if self.table.revision(host, name) is None]
-        lines = [f"{name} of {host}: {self.table.log_tail(host, name)}" for host, name in dead or self._started(hosts)]
-        ended = "A process ended" if dead else f"Within {READY_SECONDS:.0f} s {what}"
+            time.sleep(GUEST_POLL_SECONDS if slow else POLL_SECONDS)
+            states = {(host, name): state for host in hosts for name, state in self._revisions(host).items()}
+            started = list(states)
+            dead = [each for each, state in states.items() if state is None]
+        lines = [f"{name} of {host}: {self._log_tail(host, name)}" for host, name in dead or started]
+        ended = "A process ended" if dead else f"Within {patience:.0f} s {what}"
         raise PodnetError(f"{ended}. The ends of the logs in {self.table.folder}: {' || '.join(lines)}")
 
-    def _started(self, hosts: Sequence[str]) -> list[tuple[str, str]]:
-        return [(host, name) for host in hosts for name in self.table.names(host)]
+    def _log_tail(self, host: str, name: str) -> str:
+        return (self.units if host in self.guests else self.table).log_tail(host, name)
 
     def nodes(self) -> list[dict[str, Any]]:
         """Return the Node objects. Raises OSError, HTTPException or PodnetError."""
@@ -304,7 +331,7 @@ class KubernetesSystem:
         return text
 
     def _containerd_ready(self, host: str) -> bool:
-        return self.run([*self.system.enter(host), *self._ctr("version")], None)[0] == 0
+        return self.run(self.system.inside(host, self._ctr("version")), None)[0] == 0
 
     # -- commands
 
@@ -327,7 +354,7 @@ class KubernetesSystem:
         return Process(PROXY, argv, revision=model.digest(json.dumps(argv)))
 
     def _python(self, host: str, script: str, value: Any) -> str:
-        return self._checked([*self.system.enter(host), sys.executable, "-c", script], json.dumps(value))
+        return self._checked(self.system.inside(host, [sys.executable, "-c", script]), json.dumps(value))
 
     def _checked(self, command: Sequence[str], text: str | None = None) -> str:
         return checked(self.run, command, text, missing="install what the requirements of this module name")
@@ -399,8 +426,9 @@ def wanted(options: Mapping[str, Any], system: System, lab: Lab) -> model.Cluste
 
 def _member(lab: Lab, name: str) -> model.Member:
     host = lab.hosts.get(name)
-    fit = host is not None and host.containers and not host.guest
-    return model.Member(name, tuple(plain(address) for address in host.addresses) if host is not None and fit else ())
+    if host is None or not host.containers:
+        return model.Member(name, ())
+    return model.Member(name, tuple(plain(address) for address in host.addresses), host.guest > 0)
 
 
 def reconcile(options: Mapping[str, Any], run: Run, *, check: bool, warn: Callable[[str], None]) -> dict[str, Any]:
@@ -424,7 +452,7 @@ def reconcile(options: Mapping[str, Any], run: Run, *, check: bool, warn: Callab
         if missing and not check:
             raise InputError(
                 f"The lab in {system.folder} has no host {', '.join(missing)} that can run containers. "
-                "Make it with podnet.cni.netns_lab and containers: true; a guest cannot be a node."
+                "Make it with podnet.cni.netns_lab and containers: true."
             )
         if missing:
             # a check run before the hosts are made

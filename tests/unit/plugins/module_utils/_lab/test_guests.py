@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, podnet.cni contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guests of a lab: when a host is one, what is refused by name, and what is said of one that hangs."""
+"""Guests of a lab: when a host is one, what is refused by name, what is said of one that hangs, and its units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import pytest
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError, MissingError, PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._lab import guest_kernel, guests, plan
+from ansible_collections.podnet.cni.plugins.module_utils._lab.guest_units import GuestUnits
+from ansible_collections.podnet.cni.plugins.module_utils._lab.plan import Process
 
 NETWORKS = plan.parse_networks([("underlay_cidr", "198.18.0.0/24")])
 
@@ -154,3 +156,44 @@ def test_guests_that_the_memory_does_not_hold_are_refused(monkeypatch: pytest.Mo
     made.check(both, 2048)
     with pytest.raises(MissingError, match="b, c take 2048 MiB of memory, and 2047 MiB are available"):
         made.check(both, 2047)
+
+
+class Guest:
+    """A guest that keeps what its shell is given, and answers."""
+
+    def __init__(self, answer: str = "", code: int = 0) -> None:
+        self.answer = answer
+        self.code = code
+        self.given: list[str | None] = []
+
+    def units(self) -> GuestUnits:
+        """The units of this guest."""
+        return GuestUnits(self._run, lambda _host, command: list(command))
+
+    def _run(self, _command: Sequence[str], text: str | None) -> tuple[int, str, str]:
+        self.given.append(text)
+        return self.code, self.answer, "Permission denied"
+
+
+def test_a_process_of_a_guest_is_a_unit_that_comes_back_at_boot() -> None:
+    guest = Guest()
+    argv = ("/opt/bin/kubelet", "--node-ip=198.18.0.11", '--say=a "b" $c 5%')
+    process = Process("kubelet", argv, (("PATH", "/opt/bin:/bin"),), revision="cafe")
+    guest.units().start("b", process, "containerd")
+    (unit,) = guest.given
+    assert unit is not None
+    lines = unit.splitlines()
+    assert lines[0].endswith("revision cafe")
+    assert r'ExecStart=/opt/bin/kubelet --node-ip=198.18.0.11 "--say=a \"b\" $$c 5%%"' in lines
+    assert "Environment=PATH=/opt/bin:/bin" in lines
+    assert {"After=containerd.service", "WantedBy=podnet-guest.target", "Restart=always"} <= set(lines)
+
+
+def test_a_unit_that_systemd_starts_again_counts_as_running() -> None:
+    guest = Guest("kubelet.service activating cafe\nkube-proxy.service failed beef\ncontainerd.service active f00d\n")
+    assert guest.units().revisions("b") == {"kubelet": "cafe", "kube-proxy": None, "containerd": "f00d"}
+
+
+def test_a_guest_that_refuses_is_named() -> None:
+    with pytest.raises(PodnetError, match=r"The guest b does not do .*Permission denied"):
+        Guest(code=255).units().revisions("b")

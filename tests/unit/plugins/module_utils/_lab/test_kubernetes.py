@@ -122,6 +122,17 @@ def test_each_node_has_a_control_group_of_its_own() -> None:
     assert roots == {"/podnet-lab/demo/node1/pods", "/podnet-lab/demo/node2/pods"}
 
 
+def test_the_systemd_of_a_guest_has_its_control_groups_and_no_other_node_has_one() -> None:
+    want = cluster(nodes=(model.Member("node1", ("198.18.0.11",)), model.Member("node2", ("198.18.0.12",), guest=True)))
+    says = {}
+    for node in want.nodes:
+        files = {file.path: file.text for file in model.node_part(want, node, pem()).files}
+        kubelet = json.loads(files["/etc/kubernetes/kubelet.yaml"])
+        containerd = "SystemdCgroup = true" in files["/etc/containerd/config.toml"]
+        says[node.name] = (kubelet["cgroupDriver"], kubelet["failCgroupV1"], "cgroupRoot" in kubelet, containerd)
+    assert says == {"node1": ("cgroupfs", False, True, False), "node2": ("systemd", True, False, True)}
+
+
 def test_the_api_server_is_known_by_every_address_that_it_is_reached_at() -> None:
     want = cluster(endpoint=("127.0.0.5", 7000), service_cidrs=("10.96.0.0/16", "fd00:10:96::/112"))
     [server] = [identity for identity in model.identities(want) if identity.name == "apiserver"]
