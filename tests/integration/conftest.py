@@ -85,6 +85,7 @@ FULL = {
         "test_a_guest_joins_a_node_of_namespaces",
         "test_flannel_joins_pods_of_both_and_shows_that_policies_hold_on_the_guest",
         "test_a_policy_is_obeyed_by_packets_to_a_pod_of_the_guest",
+        "test_the_guest_comes_back_from_a_reboot_by_itself",
     ),
     "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
     "dataplane/test_places.py": tuple(

@@ -3,8 +3,7 @@
 
 """A node as users have them, with a kernel, cgroup v2 and systemd of its own, beside a node of namespaces.
 
-flannel with its policy sidecar. The tests build on one another: one cluster serves all, in this
-order.
+flannel with its policy sidecar, and a reboot. The tests build on one another: one cluster serves all, in this order.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ GUEST = "node2"
 PATIENCE = 1200
 ASKED = {
     "flannel_readiness_probe": {"initialDelaySeconds": 1, "periodSeconds": 2, "timeoutSeconds": 15},
+    "flannel_liveness_probe": {"initialDelaySeconds": 10, "periodSeconds": 30, "timeoutSeconds": 15},
     "flannel_wait_timeout": PATIENCE,
     "flannel_netpol_enabled": True,
     "flannel_netpol_hosts": [OTHER, GUEST],
@@ -63,6 +63,8 @@ def by_node(cluster: Cluster, key: str) -> dict[str, str]:
 def heard(cluster: Cluster, source: str) -> set[str]:
     """The nodes whose pods answer the pod of a node."""
     there = _workload.pods(cluster)
+    # After a boot a pod has no address at first.
+    assert all("podIP" in pod["status"] for pod in there.values()), there
     answers = {
         name: _workload.ask(cluster, there[source], _workload.address(pod), _workload.PORT)
         for name, pod in there.items()
@@ -111,3 +113,16 @@ def test_flannel_joins_pods_of_both_and_shows_that_policies_hold_on_the_guest(cl
 
 def test_a_policy_is_obeyed_by_packets_to_a_pod_of_the_guest(cluster: Cluster) -> None:
     obeyed(cluster)
+
+
+def test_the_guest_comes_back_from_a_reboot_by_itself(cluster: Cluster) -> None:
+    boot = cluster.inside(GUEST, "cat", "/proc/sys/kernel/random/boot_id")
+    reboot = {"ansible.builtin.reboot": {"reboot_timeout": PATIENCE, "connect_timeout": 120}}
+    cluster.play([reboot], hosts=GUEST).ok()
+    assert cluster.inside(GUEST, "cat", "/proc/sys/kernel/random/boot_id") != boot
+    cluster.await_ready()
+    cluster.await_(
+        "pods that answer", lambda: all(heard(cluster, node) == set(cluster.nodes) for node in cluster.nodes)
+    )
+    obeyed(cluster)
+    assert cluster.lab().ok().changed == 0
