@@ -336,8 +336,8 @@ limits:
     kind:
       description:
         - V(host_network_subject), V(node_address_enrolled), V(own_node_egress_unseen), V(probes_judged),
-          V(established_kept), V(ipvs_unseen), V(fails_closed), V(admin_policy_unsupported), V(named_port_matches_all)
-          or V(node_peers_match_pods).
+          V(established_kept), V(established_revived), V(ipvs_unseen), V(fails_closed), V(admin_policy_unsupported),
+          V(named_port_matches_all) or V(node_peers_match_pods).
       type: str
     message:
       description: What happens.

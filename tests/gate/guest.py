@@ -24,11 +24,13 @@ from ansible_collections.podnet.cni.plugins.module_utils._lab.guest_kernel impor
 from ansible_collections.podnet.cni.tests.guest import machine
 from ansible_collections.podnet.cni.tests.integration import _kube, _kube_binaries, _old_python
 from ansible_collections.podnet.cni.tests.integration._kernel import API, lacking
+from ansible_collections.podnet.cni.tests.tools import cache
 
 SHARE = BUILD / "guest"
 CONSOLE = BUILD / "logs" / "guest-console.log"
+FULL = os.environ.get("PODNET_FULL", "") not in ("", "0")
 # On two cores of which one does other things it takes 9 minutes.
-LIMIT = float(os.environ.get("PODNET_GUEST_LIMIT", "1500"))
+LIMIT = float(os.environ.get("PODNET_GUEST_LIMIT", "7200" if FULL else "1500"))
 LAST = 30
 PASSED_ON = (
     *("PATH", "HOME", "LC_ALL", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "HYPOTHESIS_STORAGE_DIRECTORY", "XDG_CACHE_HOME"),
@@ -90,10 +92,12 @@ def run(report: Path, features: list[str]) -> int:
     environment |= {"PODNET_GUEST": ",".join(features), "ANSIBLE_HOME": "/run/ansible"}
     # Plugins of pytest that no test in there uses would be imported all the same.
     environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    if environment.get("PODNET_FULL", "") not in ("", "0"):
+    if FULL:
         # In there is no network to make it with.
         with contextlib.suppress(_old_python.Missing):
             _old_python.interpreter()
+        build = [sys.executable, STAGED / "tests/tools/build.py", *(tools.name for tools in cache.FULL_ONLY)]
+        subprocess.run(build, check=False)
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"]
     files = collect([*pytest, "--collect-only", "tests/integration"], {**os.environ, **environment})
     result = SHARE / "report.xml"

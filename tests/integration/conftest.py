@@ -197,6 +197,17 @@ GUEST_FULL = {
         *(f"test_repair_switch_and_leave[{name}]" for name in ("wireguard-ipv6", "wireguard-auto")),
     ),
     "status/test_bad_links.py": tuple(f"test_a_bad_link_by_netem[{name}]" for name in ("order", "loss", "slow-loss")),
+    "network_policy/test_enforcement.py": (
+        *(
+            f"{test}[{release}]"
+            for release in ("v1.1", "v1.1-npa-v1alpha2")
+            for test in (
+                "test_engine_and_packets_agree",
+                "test_connections_that_were_open_before_a_policy",
+                "test_a_killed_agent_leaves_rules_that_the_module_removes",
+            )
+        ),
+    ),
     # Molecule's scenarios and the codecs have its keys; a run of the program takes long in there.
     "refresh/test_backends.py": ("test_the_peers_of_wireguard_follow_a_new_key",),
     # An API server of its own takes minutes to start in there.

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -110,12 +111,13 @@ def build(tools: cache.ToolSet) -> None:
             return
         check_go()
         begin = time.monotonic()
-        print(f"== {tools.name}: building {', '.join(tools.programs.values())}", flush=True)
+        print(f"== {tools.name}: {', '.join(content(tools))}", flush=True)
         for left in target.parent.glob(f".{tools.name}.partial-*"):
             shutil.rmtree(left)
         partial = Path(tempfile.mkdtemp(prefix=f".{tools.name}.partial-", dir=target.parent))
         try:
-            _go_install(tools, partial)
+            if tools.programs:
+                _go_install(tools, partial)
             for built, name in tools.programs.items():
                 (partial / built).rename(partial / name)
             _copy_files(tools, partial)
@@ -125,6 +127,11 @@ def build(tools: cache.ToolSet) -> None:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         print(f"   {tools.name}: {time.monotonic() - begin:.0f} s, in {target}", flush=True)
+
+
+def content(tools: cache.ToolSet) -> list[str]:
+    """What there is in a set when it is built."""
+    return [*tools.programs.values(), *(Path(path).name for path in tools.files)]
 
 
 def _go_install(tools: cache.ToolSet, target: Path) -> None:
@@ -140,25 +147,26 @@ def _go_install(tools: cache.ToolSet, target: Path) -> None:
 
 
 def _copy_files(tools: cache.ToolSet, target: Path) -> None:
-    """Copy the set's files out of the module, which go install has brought to Go's own cache."""
+    """Copy the set's files out of the module, which lies in Go's own cache once it was downloaded."""
     if not tools.files:
         return
-    command = ["go", "list", "-m", "-f", "{{.Dir}}", tools.module]
+    command = ["go", "mod", "download", "-json", tools.module]
     done = subprocess.run(command, cwd=tools.source, capture_output=True, text=True, check=False)
+    answer = json.loads(done.stdout or "{}")
+    if "Dir" not in answer:
+        raise Failed(f"go mod download says: {answer.get('Error') or done.stderr.strip()}")
     try:
         for path in tools.files:
-            shutil.copyfile(Path(done.stdout.strip()) / path, target / Path(path).name)
+            shutil.copyfile(Path(answer["Dir"]) / path, target / Path(path).name)
     except OSError as error:
-        raise Failed(f"{tools.module} has no file {path}: {error}. {done.stderr.strip()}") from error
+        raise Failed(f"{tools.module} has no file {path}: {error}") from error
 
 
 def show() -> None:
     """List the sets."""
     for tools in cache.all_sets():
         where = cache.directory(tools) if cache.complete(tools) else "not built"
-        print(
-            f"{tools.name:<18} {cache.module_version(tools):<10} {', '.join(tools.programs.values())}\n{'':<18} {where}"
-        )
+        print(f"{tools.name:<22} {cache.module_version(tools):<10} {', '.join(content(tools))}\n{'':<22} {where}")
 
 
 def main() -> int:

@@ -75,6 +75,30 @@ def flannel(minor: str) -> ToolSet:
 
 
 HELM = ToolSet("helm", "helm.sh/helm/v3", _same("helm"))
+_AGENT = "sigs.k8s.io/kube-network-policies"
+NETWORK_POLICY = ToolSet("network-policy", _AGENT, {"cmd": "kube-network-policies"})
+
+
+def _definitions(minor: str, *kinds: str) -> ToolSet:
+    """The definitions of admin policies of one release, without programs."""
+    files = tuple(f"config/crd/experimental/policy.networking.k8s.io_{kind}.yaml" for kind in kinds)
+    return ToolSet(f"network-policy-api-{minor}", "sigs.k8s.io/network-policy-api", {}, files=files)
+
+
+NEWER_NETWORK_POLICY = ToolSet(
+    "network-policy-1.1",
+    _AGENT,
+    {name: f"kube-network-policies-{name}" for name in ("standard", "npa-v1alpha1", "npa-v1alpha2")},
+)
+ADMIN_POLICIES = {
+    "npa-v1alpha1": _definitions("0.1", "adminnetworkpolicies", "baselineadminnetworkpolicies"),
+    "npa-v1alpha2": _definitions("0.2", "clusternetworkpolicies"),
+}
+"""The definitions that a flavour of the agent needs."""
+
+FULL_ONLY = (NEWER_NETWORK_POLICY, *ADMIN_POLICIES.values())
+"""What the guest of `make test-full` needs besides, and nothing else."""
+
 _OTHERS = (
     ToolSet(
         "etcd",
@@ -89,7 +113,7 @@ _OTHERS = (
     ),
     # The last reference plugins that had flannel's own: not every module proxy serves the module of today.
     ToolSet("flannel-cni", "github.com/containernetworking/plugins", _same("flannel")),
-    ToolSet("network-policy", "sigs.k8s.io/kube-network-policies", {"cmd": "kube-network-policies"}),
+    NETWORK_POLICY,
     # The first that has a program gives it, so today's release of flannel comes first.
     flannel("0.28"),
     flannel("0.27"),
@@ -117,7 +141,7 @@ def kubernetes(minor: str) -> ToolSet:
 
 def all_sets() -> list[ToolSet]:
     """Every set."""
-    return [*(kubernetes(minor) for minor in kube_minors()), *_OTHERS]
+    return [*(kubernetes(minor) for minor in kube_minors()), *_OTHERS, *FULL_ONLY]
 
 
 def needed() -> list[ToolSet]:
@@ -175,7 +199,7 @@ def find(name: str, tools: ToolSet | None = None) -> Path:
         if os.access(place / name, os.X_OK):
             return place / name
     places = ", ".join(str(place) for place in (*assets, directory(tools)))
-    lacking = f"no {name} in {places}; `make tools` builds it where Go 1.26 and a module proxy are at hand"
+    lacking = f"no {name} in {places}; {_how(tools, 'builds')}"
     if name not in KUBERNETES:
         raise Missing(lacking)
     return _download(name, module_version(tools), lacking)
@@ -183,10 +207,21 @@ def find(name: str, tools: ToolSet | None = None) -> Path:
 
 def manifest(tools: ToolSet) -> Path:
     """flannel's own manifest of this release. Raises Missing."""
-    path = directory(tools) / Path(MANIFEST).name
-    if not path.is_file():
-        raise Missing(f"no {path}; `make tools` gets it where Go 1.26 and a module proxy are at hand")
-    return path
+    return files(tools)[0]
+
+
+def files(tools: ToolSet) -> list[Path]:
+    """The set's files. Raises Missing."""
+    paths = [directory(tools) / Path(path).name for path in tools.files]
+    for path in paths:
+        if not path.is_file():
+            raise Missing(f"no {path}; {_how(tools, 'gets')}")
+    return paths
+
+
+def _how(tools: ToolSet, verb: str) -> str:
+    command = f"tests/tools/build.py {tools.name}" if tools in FULL_ONLY else "make tools"
+    return f"`{command}` {verb} it where Go 1.26 and a module proxy are at hand"
 
 
 def _assets() -> list[Path]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -131,3 +132,34 @@ def test_a_build_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "go install says:\nverifying module: checksum mismatch" in done.stdout
     assert [path.name for path in cache.base().iterdir()] == [".flannel-cni.lock"]
+
+
+def fake_go(directory: Path, downloads: str) -> None:
+    """A Go that answers to `go mod download -json` so, and fails otherwise."""
+    script = (
+        f"""[ "$1" = env ] && echo go1.26.8 && exit\n[ "$1 $2" = "mod download" ] || exit 1\necho '{downloads}'\n"""
+    )
+    put(directory, "go").write_text(f"#!/bin/sh\n{script}")
+
+
+def test_files_without_a_program_are_copied_out_of_their_module(tmp_path: Path) -> None:
+    tools = cache.ADMIN_POLICIES["npa-v1alpha2"]
+    put(tmp_path / "module" / Path(tools.files[0]).parent, Path(tools.files[0]).name).write_text("kind: x\n")
+    fake_go(tmp_path / "bin", json.dumps({"Dir": str(tmp_path / "module")}))
+    with pytest.raises(cache.Missing, match=f"`tests/tools/build.py {tools.name}` gets it"):
+        cache.files(tools)
+    done = run_build(tools.name, path=f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert done.returncode == 0, done.stdout
+    assert [path.read_text() for path in cache.files(tools)] == ["kind: x\n"]
+
+
+def test_a_module_that_cannot_be_had_is_told(tmp_path: Path) -> None:
+    tools = cache.ADMIN_POLICIES["npa-v1alpha2"]
+    fake_go(tmp_path / "bin", json.dumps({"Error": "410 Gone"}))
+    done = run_build(tools.name, path=f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert done.returncode == 1
+    assert "go mod download says: 410 Gone" in done.stdout
+
+
+def test_what_the_full_run_alone_needs_is_not_built_for_others() -> None:
+    assert all(tools in cache.all_sets() and tools not in cache.needed() for tools in cache.FULL_ONLY)

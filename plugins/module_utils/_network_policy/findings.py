@@ -233,7 +233,14 @@ def limits(groups: Sequence[Group], admin_policies: Sequence[AdminPolicy], profi
             profile.keeps_established,
             "established_kept",
             "connections that exist survive a policy that forbids them",
-            f"use {FIRST['strict-mode']} or newer",
+            _END_THEM if profile.never_strict else f"use {FIRST['strict-mode']} or newer",
+            everything,
+        ),
+        (
+            profile.revives_established,
+            "established_revived",
+            "a connection that a changed policy ends continues once its other end sends what policies let it send",
+            _END_THEM,
             everything,
         ),
         (
@@ -263,6 +270,7 @@ def limits(groups: Sequence[Group], admin_policies: Sequence[AdminPolicy], profi
     ]
 
 
+_END_THEM = "restart the Pods whose connections have to end"
 _FLAVOURS = {
     "ClusterNetworkPolicy": "-npa-v1alpha2",
     "AdminNetworkPolicy": "-npa-v1alpha1",
@@ -290,6 +298,11 @@ def _admin_limits(
     nodes = [
         each for each in supported if any(peer.nodes is not None for rule in each.rules[EGRESS] for peer in rule.peers)
     ]
+    if profile.release:
+        text = "connections that exist survive an admin policy that forbids them"
+        if not profile.keeps_established:
+            text += ", until a NetworkPolicy for Pods of the node changes as well"
+        yield "established_kept", text, _END_THEM, supported
     if profile.takes_pods_for_nodes:
         text = "a peer nodes means the Pods on these nodes, and not the nodes"
         yield "node_peers_match_pods", text, "write the nodes' addresses as networks", nodes

@@ -86,9 +86,26 @@ class Profile(NamedTuple):
         return "host-network-judged" in self.traits
 
     @property
+    def never_strict(self) -> bool:
+        """The flavour takes the flag for the strict mode and does not hand it on.
+
+        Source: cmd/kube-network-policies/npa-v1alpha1/main.go of v1.1.1.
+        """
+        return self.flavour == "npa-v1alpha1"
+
+    @property
     def keeps_established(self) -> bool:
-        """Connections that exist survive a policy that forbids them."""
-        return self._lacks("strict-mode")
+        """Connections that exist survive a NetworkPolicy that forbids them."""
+        return self._lacks("strict-mode") or self.never_strict
+
+    @property
+    def revives_established(self) -> bool:
+        """A connection that a changed NetworkPolicy has ended continues once its other end sends what it may send.
+
+        The agent judges the next packet of either end as if it opened the connection, and lets all of it pass when that
+        one may. Source: pkg/dataplane/controller.go of v1.1.1, firewallEnforcer.
+        """
+        return bool(self.release) and not self.keeps_established
 
     @property
     def forward_only(self) -> bool:

@@ -10,12 +10,14 @@ to the other node's pods.
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import ssl
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,12 +31,51 @@ from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._network_pol
 PROBER = Path(__file__).with_name("_prober.py")
 ACCOUNT = Path("/run/secrets/kubernetes.io/serviceaccount")
 HUB = "198.18.0.254"
-COLLECTIONS = {"Namespace": "", "Pod": "", "NetworkPolicy": "networking.k8s.io"}
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PATHS = {
     "Namespace": "/api/v1/namespaces",
+    "Node": "/api/v1/nodes",
     "Pod": "/api/v1/pods",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies",
+    "AdminNetworkPolicy": "/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies",
+    "BaselineAdminNetworkPolicy": "/apis/policy.networking.k8s.io/v1alpha1/baselineadminnetworkpolicies",
+    "ClusterNetworkPolicy": "/apis/policy.networking.k8s.io/v1alpha2/clusternetworkpolicies",
 }
+# Seconds until the server serves a definition.
+SERVED = 60.0
+# Lines of an agent's log that a failure shows.
+LAST = 20
+
+
+class Release(NamedTuple):
+    """An agent that tests/tools pins: its set, and its flavour as image tags have it."""
+
+    tools: cache.ToolSet
+    flavour: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The tag of its image."""
+        version = cache.module_version(self.tools)
+        return f"{version}-{self.flavour}" if self.flavour else version
+
+    @property
+    def name(self) -> str:
+        """The tag without the last number, as the names of tests have it."""
+        version = cache.module_version(self.tools).rpartition(".")[0]
+        return f"{version}-{self.flavour}" if self.flavour else version
+
+    @property
+    def program(self) -> Path:
+        """The path of the agent. Raises cache.Missing."""
+        if self.tools == cache.NETWORK_POLICY:
+            return cache.find("kube-network-policies", self.tools)
+        return cache.find(f"kube-network-policies-{self.flavour or 'standard'}", self.tools)
+
+    @property
+    def definitions(self) -> list[Path]:
+        """The files with the definitions of the kinds that it watches. Raises cache.Missing."""
+        return cache.files(cache.ADMIN_POLICIES[self.flavour]) if self.flavour else []
 
 
 class Pod(NamedTuple):
@@ -74,7 +115,9 @@ class Api:
         headers = {"Authorization": f"Bearer {self.access['token']}", "Content-Type": "application/json"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"
-        text = None if body is None else json.dumps(body)
+        if isinstance(body, bytes):
+            headers["Content-Type"] = "application/yaml"
+        text = body if body is None or isinstance(body, bytes) else json.dumps(body)
         try:
             self._connection.request(method, path, text, headers)
             answer = self._connection.getresponse()
@@ -88,50 +131,85 @@ class Api:
             raise RuntimeError(f"{method} {path}: {answer.status} {said.decode()}")
         return json.loads(said)
 
+    def define(self, files: Sequence[Path], kinds: Sequence[str]) -> None:
+        """Kinds that the server does not have from the start, from the files with their definitions."""
+        for file in files:
+            self.once(DEFINITIONS, file.read_bytes())
+        end = time.monotonic() + SERVED
+        for kind in kinds:
+            while not self._serves(kind):
+                assert time.monotonic() < end, f"the server does not serve {kind}"
+                time.sleep(1.0)
+
+    def _serves(self, kind: str) -> bool:
+        try:
+            self.ask("GET", PATHS[kind])
+        except RuntimeError:
+            return False
+        return True
+
+    def once(self, path: str, item: Any) -> None:
+        """An object that an earlier test may have made."""
+        try:
+            self.ask("POST", path, item)
+        except RuntimeError as error:
+            if ": 409 " not in str(error):
+                raise
+
     def create(self, item: dict[str, Any]) -> None:
-        """An object, with its status if it has one."""
+        """An object, with its status if it has one. Namespaces and Nodes stay."""
         metadata = item["metadata"]
         path = PATHS[item["kind"]]
         if "namespace" in metadata:
             path = path.replace("/v1/", f"/v1/namespaces/{metadata['namespace']}/")
-        self.ask("POST", path, {key: value for key, value in item.items() if key != "status"})
+        make = self.once if item["kind"] in ("Namespace", "Node") else functools.partial(self.ask, "POST")
+        make(path, {key: value for key, value in item.items() if key != "status"})
         if "status" in item:
             self.ask("PATCH", f"{path}/{metadata['name']}/status", {"status": item["status"]})
 
-    def drop_policies(self, namespaces: Sequence[str]) -> None:
-        """Remove the policies of these namespaces."""
+    def drop_policies(self, namespaces: Sequence[str], kinds: Sequence[str]) -> None:
+        """Remove the NetworkPolicies of these namespaces, and all admin policies of these kinds."""
         for namespace in namespaces:
             self.ask("DELETE", f"/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies")
+        for kind in kinds:
+            self.ask("DELETE", PATHS[kind])
 
-    def inventory(self) -> Inventory:
-        """The cluster as the verdict engine takes it."""
+    def inventory(self, kinds: Sequence[str]) -> Inventory:
+        """The cluster as the verdict engine takes it, with admin policies of these kinds."""
         sources = []
-        for kind, path in PATHS.items():
-            for item in self.ask("GET", path)["items"]:
-                sources.append(Source(COLLECTIONS[kind], kind, {**item, "kind": kind}, "server"))
+        for kind in ("Namespace", "Node", "Pod", "NetworkPolicy", *kinds):
+            group = PATHS[kind].split("/")[2] if PATHS[kind].startswith("/apis/") else ""
+            for item in self.ask("GET", PATHS[kind])["items"]:
+                sources.append(Source(group, kind, {**item, "kind": kind}, "server"))
         return inventory(sources)
 
 
 class Prober:
     """The process of a pod."""
 
-    def __init__(self, netns: str, ports: Sequence[tuple[str, int]]) -> None:
-        command = ["ip", "netns", "exec", netns, sys.executable, "-S", "-E", str(PROBER), json.dumps(ports)]
+    def __init__(self, netns: str, ports: Sequence[tuple[str, int]], stay: int) -> None:
+        arguments = [str(PROBER), json.dumps(ports), str(stay)]
+        command = ["ip", "netns", "exec", netns, sys.executable, "-S", "-E", *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def wait(self) -> None:
         """Until it listens."""
         assert self._line() == "ready\n"
 
-    def ask(self, seconds: float, targets: Sequence[tuple[str, str, int]]) -> None:
-        """Have it try these targets."""
+    def ask(self, what: str, *arguments: Any) -> None:
+        """Have it do something that _prober.py names."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([seconds, targets]) + "\n")
+        self._process.stdin.write(json.dumps([what, *arguments]) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> list[bool]:
         """What came of the last request."""
         return list(json.loads(self._line()))
+
+    def told(self, what: str, *arguments: Any) -> list[bool]:
+        """Ask, and wait for the answer."""
+        self.ask(what, *arguments)
+        return self.answer()
 
     def end(self) -> None:
         """End the process."""
@@ -193,32 +271,52 @@ def made(nodes: Sequence[int], pods: Sequence[Pod]) -> Iterator[None]:
         assert done.returncode == 0, done.stderr
         yield
     finally:
+        # A namespace ends a while after it was deleted; what is to be made anew is deleted by itself.
+        links = "".join(f"ip link del node{node}; " for node in nodes)
+        command = ["sh", "-c", f"{links}ip link del hub; nft delete table ip hub"]
+        subprocess.run(command, check=False, capture_output=True)
         for name in [*map(space, pods), *(f"node{node}" for node in nodes)]:
             if Path(f"/run/netns/{name}").exists():
                 subprocess.run(["ip", "netns", "del", name], check=True)
-        subprocess.run(["sh", "-c", "ip link del hub; nft delete table ip hub"], check=False, capture_output=True)
 
 
-@contextlib.contextmanager
-def agents(
-    nodes: Sequence[int], access: dict[str, str], directory: Path
-) -> Iterator[dict[int, subprocess.Popen[bytes]]]:
+class Agents:
     """A kube-network-policies on each node, as its pod would start it; what it says is kept in the directory."""
-    ACCOUNT.mkdir(parents=True, exist_ok=True)
-    (ACCOUNT / "token").write_text(access["token"], encoding="ascii")
-    (ACCOUNT / "ca.crt").write_text(access["ca"], encoding="ascii")
-    url = urllib.parse.urlsplit(access["url"])
-    environment = {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
-    program = str(cache.find("kube-network-policies"))
-    processes: dict[int, subprocess.Popen[bytes]] = {}
-    try:
-        for node in nodes:
-            options = [f"--hostname-override=node{node}", "--disable-nri"]
-            command = ["ip", "netns", "exec", f"node{node}", program, *options]
-            with (directory / f"agent{node}.log").open("wb") as log:
-                processes[node] = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
-        yield processes
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+
+    def __init__(self, program: Path, access: dict[str, str], directory: Path) -> None:
+        ACCOUNT.mkdir(parents=True, exist_ok=True)
+        (ACCOUNT / "token").write_text(access["token"], encoding="ascii")
+        (ACCOUNT / "ca.crt").write_text(access["ca"], encoding="ascii")
+        url = urllib.parse.urlsplit(access["url"])
+        self._environment = {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
+        self._program = program
+        self._directory = directory
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, node: int) -> None:
+        """Start one."""
+        given = [f"--hostname-override=node{node}", "--disable-nri"]
+        command = ["ip", "netns", "exec", f"node{node}", str(self._program), *given]
+        with (self._directory / f"agent{node}.log").open("ab") as log:
+            self._processes[node] = subprocess.Popen(
+                command, env={**os.environ, **self._environment}, stdout=log, stderr=log
+            )
+
+    def kill(self, node: int) -> None:
+        """End one in such a way that it can do nothing about it."""
+        self._processes[node].kill()
+        self._processes[node].wait()
+
+    def ended(self) -> list[int]:
+        """The nodes whose agent does not run any more."""
+        return [node for node, process in self._processes.items() if process.poll() is not None]
+
+    def said(self) -> str:
+        """The last lines of each."""
+        logs = sorted(self._directory.glob("*.log"))
+        return "\n".join(line for log in logs for line in [log.name, *log.read_text().splitlines()[-LAST:]])
+
+    def end(self) -> None:
+        """End all."""
+        for node in self._processes:
+            self.kill(node)

@@ -150,10 +150,10 @@ def test_nodes() -> None:
     assert verdict(old, version=OLD)["verdict"] == "deny"
     assert verdict(old, version=OLD, target="198.18.0.2")["verdict"] == "allow"
     found = build(read(*OBJECTS, old), Profile.parse(OLD))["limits"]
-    assert [row["kind"] for row in found] == ["node_peers_match_pods"]
+    assert [row["kind"] for row in found] == ["established_kept", "node_peers_match_pods"]
     named = admin_policy(ANP, egress=[rule("Deny", [{"namespaces": {}}], ports=[{"namedPort": "http"}])])
     found = build(read(*OBJECTS, named), Profile.parse(OLD))["limits"]
-    assert [row["kind"] for row in found] == ["named_port_matches_all"]
+    assert [row["kind"] for row in found] == ["named_port_matches_all", "established_kept"]
 
 
 def test_nodes_that_could_not_be_read() -> None:

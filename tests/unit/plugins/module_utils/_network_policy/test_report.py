@@ -229,9 +229,12 @@ def test_a_port_of_an_init_container_is_named() -> None:
     ("version", "expected"),
     [
         ("api", ["host_network_subject"]),
-        ("v1.1.1", ["host_network_subject"]),
-        ("v1.1.0", ["host_network_subject", "node_address_enrolled"]),
-        ("v1.0.0", ["host_network_subject", "node_address_enrolled", "own_node_egress_unseen"]),
+        ("v1.1.1", ["host_network_subject", "established_revived"]),
+        ("v1.1.0", ["host_network_subject", "node_address_enrolled", "established_revived"]),
+        (
+            "v1.0.0",
+            ["host_network_subject", "node_address_enrolled", "own_node_egress_unseen", "established_revived"],
+        ),
         ("v0.7.0", ["host_network_subject", "own_node_egress_unseen", "established_kept", "fails_closed"]),
         (
             "v0.4.0",
@@ -254,6 +257,27 @@ def test_what_releases_do_not_enforce(version: str, expected: list[str]) -> None
     assert ("probe_risk" in flags(built)["db-0"]) is (version == "v0.4.0")
 
 
+@pytest.mark.parametrize(
+    ("version", "kept"),
+    [
+        (
+            "v1.1.1-npa-v1alpha2",
+            {"ClusterNetworkPolicy p": "until a NetworkPolicy for Pods of the node changes as well"},
+        ),
+        ("v1.1.1-npa-v1alpha1", {"shop/deny": "a policy that forbids them", "AdminNetworkPolicy p": "an admin policy"}),
+        ("v0.9.0-npa-v1alpha2", {"shop/deny": "a policy that forbids them", "ClusterNetworkPolicy p": "forbids them"}),
+    ],
+)
+def test_what_flavours_leave_of_open_connections(version: str, kept: dict[str, str]) -> None:
+    kind = "AdminNetworkPolicy" if version.endswith("1") else "ClusterNetworkPolicy"
+    built = report(policy("shop/deny"), admin_policy(kind), version=version)
+    rows = {row["policies"][0]: row for row in built["limits"] if row["kind"] == "established_kept"}
+    assert list(rows) == list(kept)
+    assert all(text in rows[label]["message"] for label, text in kept.items())
+    # A release that looks at them is no remedy for a flavour that never does.
+    assert ("v1.0.0" in rows.get("shop/deny", {"remedy": ""})["remedy"]) is (version == "v0.9.0-npa-v1alpha2")
+
+
 @pytest.mark.parametrize("kind", sorted(ADMIN_VERSIONS))
 def test_admin_policies_need_their_image(kind: str) -> None:
     found = report(admin_policy(kind))["limits"]
@@ -262,7 +286,8 @@ def test_admin_policies_need_their_image(kind: str) -> None:
     flavour = f"-npa-{ADMIN_VERSIONS[kind]}"
     assert flavour in found[0]["remedy"]
     # The remedy is one that helps, and one that the module sets up.
-    assert report(admin_policy(kind), version=f"v1.1.1{flavour}")["limits"] == []
+    limits = report(admin_policy(kind), version=f"v1.1.1{flavour}")["limits"]
+    assert [(row["kind"], row["policies"]) for row in limits] == [("established_kept", [f"{kind} {name}"])]
     assert f"{kind[:-1].lower()}ies" in versions.flavour(f"v1.1.1{flavour}").kinds
 
 
