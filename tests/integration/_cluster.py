@@ -82,7 +82,7 @@ class Cluster:
     def lab_variables(self, **variables: Any) -> str:
         """The variables of the role lab for this cluster, as JSON."""
         every = {
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": _warm.interpreter(),
             "lab_name": self.name,
             "lab_state_dir": str(self.state),
             "lab_hosts": len(self.nodes),
@@ -131,7 +131,7 @@ class Cluster:
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
         }
-        python = {"ansible_python_interpreter": sys.executable}
+        python = {"ansible_python_interpreter": _warm.interpreter()}
         text = json.dumps({**python, **variables})
         return Run(_warm.ansible("playbook", "--diff", *words, "-e", text, environment=environment))
 

@@ -5,7 +5,7 @@
 
 Most of what a run of a module costs is the start of an interpreter and its imports. Here a server per test process
 imports once and forks for each run, so a run has its own memory, environment, namespaces, descriptors and exit status
-as ever. test_cold_start.py starts every module the long way.
+as ever. test_cold_start.py starts every module the long way, and as ansible packs it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,26 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ansible_collections.podnet.cni.plugins import modules as _modules
+
 MODULES = "ansible_collections.podnet.cni.plugins.modules"
-SERVER = Path(__file__).with_name("_warm_server.py")
-LIBRARIES = ("ansible.module_utils.basic", "pyroute2", "etcd3gw", "yaml", "requests")
+SERVER, PYTHON = (Path(__file__).with_name(name) for name in ("_warm_server.py", "_warm_python.py"))
+LIBRARIES = (
+    *("ansible.module_utils.basic", "pyroute2", "etcd3gw", "yaml", "requests"),
+    *("kubernetes.client", "kubernetes.client.rest", "kubernetes.config", "kubernetes.config.kube_config"),
+)
+# Of ansible's own modules those that roles and tests use on hosts.
+BUILTIN = ("command", "copy", "file", "lineinfile", "setup", "slurp", "stat", "systemd_service", "wait_for")
 CLI = "ansible.cli"
 _STARTING = threading.Lock()
 
@@ -37,12 +46,7 @@ class Server:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, str(SERVER), str(theirs.fileno()), ",".join(imports)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
+            self._process = _process(theirs, imports, environment)
         atexit.register(self.stop)
 
     def stop(self) -> None:
@@ -69,6 +73,24 @@ class Server:
         return subprocess.CompletedProcess(request["argv"], int(status), output, error)
 
 
+@functools.cache
+def interpreter() -> str:
+    """The path of a Python interpreter for hosts that have this machine's root: the modules that ansible pipes into it
+    need not import everything first. In all else it is the interpreter of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="podnet-python-"))
+    atexit.register(shutil.rmtree, folder)
+    program = folder / "python3"
+    program.write_text(f"#!{sys.executable} -IS\n{PYTHON.read_text(encoding='utf-8')}", encoding="utf-8")
+    program.chmod(0o755)
+    modules = sorted(path.stem for place in _modules.__path__ for path in Path(place).glob("[!_]*.py"))
+    imports = (*LIBRARIES, *(f"{MODULES}.{name}" for name in modules), *(f"ansible.modules.{name}" for name in BUILTIN))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as theirs:
+        theirs.bind(str(folder / "socket"))
+        theirs.listen(100)
+        atexit.register(_process(theirs, imports, os.environ).kill)
+    return str(program)
+
+
 def run(
     program: str,
     *arguments: str,
@@ -92,6 +114,9 @@ def run(
         "netns": netns,
         "like": like,
     }
+    if program.startswith(CLI):
+        # Which is ansible_playbook_python.
+        request["executable"] = interpreter()
     # Settings in the environment are read while ansible is imported, and kept.
     server = _server((program,), wanted) if program.startswith(CLI) else _server(LIBRARIES, {})
     return server.run(request, text)
@@ -135,7 +160,7 @@ def ansible(
 ) -> subprocess.CompletedProcess[str]:
     """Run C(ansible-playbook) and the like: C(command) is "playbook" or "adhoc".
 
-    Modules that ansible runs start cold, as they do elsewhere. Runs with the same environment share a server.
+    Runs with the same environment share a server. C(ansible_playbook_python) is C(interpreter()).
     With C(cold) ansible is started as a user starts it.
     """
     if cold:
@@ -150,6 +175,15 @@ def ansible(
     # Without pipelining each task starts three processes more; the demo and the tests of the connection plugin do.
     wanted = {"ANSIBLE_PIPELINING": "true", **(os.environ if environment is None else environment)}
     return run(f"{CLI}.{command}", *arguments, like=like, directory=directory, environment=wanted)
+
+
+def _process(control: socket.socket, imports: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(SERVER), str(control.fileno()), ",".join(imports)],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[control.fileno()],
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
 
 
 def _server(imports: tuple[str, ...], environment: Mapping[str, str]) -> Server:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +64,7 @@ def run_playbook(*arguments: str) -> Outcome:
     done = _warm.ansible(
         "playbook",
         *arguments,
-        *("-e", f"ansible_python_interpreter={sys.executable}"),
+        *("-e", f"ansible_python_interpreter={_warm.interpreter()}"),
         environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places), "ANSIBLE_NOCOLOR": "true"},
     )
     return Outcome(done.returncode, done.stdout + done.stderr)

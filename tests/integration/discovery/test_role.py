@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def run(kubeconfig: Path, tasks_from: str = "main", *, check: bool = False) -> t
     (directory / "play.yml").write_text(json.dumps(play))
     done = _warm.ansible(
         "playbook",
-        *("-i", "localhost,", str(directory / "play.yml"), "-e", f"ansible_python_interpreter={sys.executable}"),
+        *("-i", "localhost,", str(directory / "play.yml"), "-e", f"ansible_python_interpreter={_warm.interpreter()}"),
         *(["--check"] if check else []),
         environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "true"},
     )

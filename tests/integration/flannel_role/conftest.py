@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +62,7 @@ def play(
     places = [str(TREE), *filter(None, os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep))]
     done = _warm.ansible(
         "playbook",
-        *("-i", "localhost,", str(book), "-e", f"ansible_python_interpreter={sys.executable}"),
+        *("-i", "localhost,", str(book), "-e", f"ansible_python_interpreter={_warm.interpreter()}"),
         *(["--check"] if check else []),
         *(["--diff", "-vvv"] if diff else []),
         environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(places), "ANSIBLE_NOCOLOR": "true"},

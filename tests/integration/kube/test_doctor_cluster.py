@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -268,7 +267,7 @@ def test_while_a_new_pod_does_not_come_up_the_others_keep_theirs(cluster: WithPo
     }
     book = tmp_path / "book.yml"
     book.write_text(yaml.safe_dump([play]))
-    variables = {"ansible_python_interpreter": sys.executable, "doctor_kubeconfig": str(cluster.server.admin)}
+    variables = {"ansible_python_interpreter": _warm.interpreter(), "doctor_kubeconfig": str(cluster.server.admin)}
     done = _warm.ansible("playbook", "-i", "localhost,", "-e", json.dumps(variables), str(book))
     assert done.returncode == 0, done.stdout + done.stderr
     going = {pod["metadata"]["name"] for pod in cluster.server.api("GET", PODS)["items"] if _is_going(pod)}

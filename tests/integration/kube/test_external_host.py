@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,7 +164,7 @@ def play(edge: Host, cluster: Cluster, directory: Path, playbook: str, group: st
         "ansible_netns_state_dir": str(directory),
         "ansible_netns_name": "edge",
         "ansible_host": edge.public_ip,
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": _warm.interpreter(),
         "ansible_become": False,
     }
     inventory = {group: {"hosts": {"edge": variables}}}

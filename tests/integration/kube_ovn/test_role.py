@@ -72,7 +72,7 @@ class Play:
         path.write_text(json.dumps(play))
         done = _warm.ansible(
             "playbook",
-            *("-i", "localhost,", "-e", f"ansible_python_interpreter={sys.executable}"),
+            *("-i", "localhost,", "-e", f"ansible_python_interpreter={_warm.interpreter()}"),
             *(["--check", "--diff"] if check else []),
             str(path),
             environment={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "1"},

@@ -41,6 +41,7 @@ class Lab:
         """Run the role lab, with other programs where C(path) says so."""
         variables = {
             "ansible_python_interpreter": sys.executable,
+            "lab_python_interpreter": sys.executable,
             "lab_name": NAME,
             "lab_hosts": 2,
             "lab_guests": ["node2"],

@@ -45,7 +45,7 @@ class Labs:
         done = _warm.ansible(
             "adhoc",
             *("localhost", "--one-line", "-c", "local", *(["--check"] if check else [])),
-            *("-e", f"ansible_python_interpreter={sys.executable}", "-m", "podnet.cni.netns_lab"),
+            *("-e", f"ansible_python_interpreter={_warm.interpreter()}", "-m", "podnet.cni.netns_lab"),
             *("-a", json.dumps(arguments)),
             environment={**os.environ, "ANSIBLE_NOCOLOR": "true"},
         )

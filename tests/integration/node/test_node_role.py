@@ -59,7 +59,7 @@ class Host:
     def run(self, *options: str, **variables: Any) -> dict[str, Any]:
         """Run the role and return the host's results by task name, and the summary as ``stats``."""
         settings = {
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": _warm.interpreter(),
             "node_manage_packages": False,
             "node_python_modules": [],
             "node_kernel_modules": [],

@@ -33,7 +33,7 @@ def play(tmp_path: Path) -> Any:
 
     def run(*options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         settings = {
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": _warm.interpreter(),
             "preflight_network_config": CONFIG,
             "preflight_cni_conf_dir": str(configurations),
             **variables,

@@ -122,7 +122,7 @@ class Cluster:
             "upgrade_wave_timeout": 120,
             "upgrade_lease_seconds": 600,
             "upgrade_batch": ["1"],
-            "ansible_python_interpreter": sys.executable,
+            "ansible_python_interpreter": _warm.interpreter(),
             **variables,
         }
         # An inventory without localhost: the implicit one is reached without a connection.
@@ -201,7 +201,7 @@ def install(server: _kube.KubeServer, directory: Path, **variables: Any) -> None
         "flannel_kubeconfig": str(server.admin),
         "flannel_image_tag": BEFORE,
         "flannel_wait": False,
-        "ansible_python_interpreter": sys.executable,
+        "ansible_python_interpreter": _warm.interpreter(),
         **variables,
     }
     tasks = [{"ansible.builtin.include_role": {"name": "podnet.cni.flannel"}}]

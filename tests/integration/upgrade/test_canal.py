@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ CALICO_LOG = "Successfully loaded configuration.\n"
 def run(directory: Path, what: str, variables: dict[str, Any]) -> tuple[int, str]:
     """Run a playbook, or a file with one."""
     (directory / "hosts").mkdir(exist_ok=True)
-    given = json.dumps({"ansible_python_interpreter": sys.executable, **variables})
+    given = json.dumps({"ansible_python_interpreter": _warm.interpreter(), **variables})
     done = _warm.ansible("playbook", "-i", str(directory / "hosts"), "-e", given, what, environment=environment())
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
