@@ -207,6 +207,7 @@ GUEST_FULL = {
                 "test_a_killed_agent_leaves_rules_that_the_module_removes",
             )
         ),
+        "test_connections_that_were_open_before_an_admin_policy",
     ),
     # Molecule's scenarios and the codecs have its keys; a run of the program takes long in there.
     "refresh/test_backends.py": ("test_the_peers_of_wireguard_follow_a_new_key",),

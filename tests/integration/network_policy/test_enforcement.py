@@ -46,6 +46,7 @@ RELEASES = [
     _enforced.Release(cache.NETWORK_POLICY),
     *(_enforced.Release(cache.NEWER_NETWORK_POLICY, flavour) for flavour in ("", "npa-v1alpha2")),
 ]
+ADMIN_RELEASES = [release for release in RELEASES if release.flavour]
 LISTENING = [(protocol, port) for protocol in PROTOCOLS for port in PORTS]
 # The port of connections that are open before a policy, who has them, and with whom: on its node and on the other.
 STAYING, KEEPS, KEPT = 82, "west/pod-1", ("east/pod-0", "east/pod-4")
@@ -328,6 +329,23 @@ def test_connections_that_were_open_before_a_policy(running: Running, kept: list
     running.policies([])
     assert disagreements(running, dict.fromkeys(news(), "allow"))[0] == []
     assert asked(running, kept, True, REPEATED) == [True] * len(kept)
+
+
+@pytest.mark.parametrize("running", ADMIN_RELEASES, indirect=True, scope="module", ids=lambda release: release.name)
+def test_connections_that_were_open_before_an_admin_policy(running: Running, kept: list[str]) -> None:
+    """They stay, until a NetworkPolicy for Pods of the node changes: then a strict agent looks at all of them."""
+    subject = {"namespaces": {"matchLabels": {"ns": "east"}}}
+    ingress = [{"action": "Deny", "from": [{"namespaces": {}}]}]
+    policies = [cases.admin_policy(kind, "closed", subject=subject, ingress=ingress) for kind in running.admin]
+    # What was written last has been looked at.
+    time.sleep(LOOKED)
+    running.api.create(policies[0])
+    assert disagreements(running, dict.fromkeys(news(), "deny"))[0] == []
+    time.sleep(LOOKED)
+    assert asked(running, kept, True, QUIET) == [True] * len(kept)
+    running.policies(policies)
+    stay = running.profile.keeps_established
+    assert asked(running, kept, stay, LOOKED) == [stay] * len(kept)
 
 
 def test_a_killed_agent_leaves_rules_that_the_module_removes(running: Running) -> None:
