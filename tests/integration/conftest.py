@@ -86,6 +86,7 @@ FULL = {
         "test_flannel_joins_pods_of_both_and_shows_that_policies_hold_on_the_guest",
         "test_a_policy_is_obeyed_by_packets_to_a_pod_of_the_guest",
         "test_the_guest_comes_back_from_a_reboot_by_itself",
+        "test_an_upgrade_goes_through_the_guest",
     ),
     "cluster/test_killed.py": ("test_the_next_run_finishes_what_a_killed_one_began",),
     "dataplane/test_places.py": tuple(

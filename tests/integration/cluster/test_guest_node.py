@@ -3,7 +3,7 @@
 
 """A node as users have them, with a kernel, cgroup v2 and systemd of its own, beside a node of namespaces.
 
-flannel with its policy sidecar, and a reboot. The tests build on one another: one cluster serves all, in this order.
+flannel with its policy sidecar, a reboot, an upgrade. The tests build on one another: one cluster serves all, in order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -126,3 +127,22 @@ def test_the_guest_comes_back_from_a_reboot_by_itself(cluster: Cluster) -> None:
     )
     obeyed(cluster)
     assert cluster.lab().ok().changed == 0
+
+
+def test_an_upgrade_goes_through_the_guest(cluster: Cluster) -> None:
+    variables: dict[str, Any] = {
+        **ASKED,
+        "upgrade_hosts": "kube_node",
+        "flannel_kubeconfig": str(cluster.kubeconfig),
+        "upgrade_directory": str(cluster.folder / "upgrade"),
+        # Without KVM it takes minutes in the guest, and nothing of it is about a guest.
+        "upgrade_preflight": False,
+        "upgrade_wave_timeout": PATIENCE,
+        "upgrade_lease_seconds": PATIENCE,
+        "upgrade_soak": 1,
+        "upgrade_poll": 1,
+    }
+    assert "2 nodes were upgraded in 2 waves" in cluster.playbook("upgrade", **variables).ok().flat
+    images = {name: pod["spec"]["containers"][0]["image"] for name, pod in cluster.flannel().items()}
+    assert images == dict.fromkeys(cluster.nodes, "ghcr.io/flannel-io/flannel:v0.28.9")
+    assert heard(cluster, GUEST) == set(cluster.nodes)
