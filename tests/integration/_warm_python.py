@@ -5,7 +5,7 @@
 
 It is a copy of this file below a first line that names an interpreter, beside the socket of _warm_server.py. What comes
 on standard input runs in a process of the server's, in the namespaces and with the descriptors of this one.
-With arguments it is the interpreter itself.
+With arguments, or where nothing serves the socket, it is the interpreter itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ def main() -> int:
         "netns": "",
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-        server.connect(os.path.join(os.path.dirname(__file__), "socket"))
+        try:
+            server.connect(os.path.join(os.path.dirname(__file__), "socket"))
+        except OSError:
+            # A guest has this file and not what serves it.
+            os.execv(sys.executable, [sys.executable])
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
         return int(server.recv(16) or b"1")
 

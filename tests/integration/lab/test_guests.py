@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,7 @@ class Lab:
     def make(self, *words: str, path: str = os.environ["PATH"], **more: Any) -> Run:
         """Run the role lab, with other programs where C(path) says so."""
         variables = {
-            "ansible_python_interpreter": sys.executable,
-            "lab_python_interpreter": sys.executable,
+            "ansible_python_interpreter": _warm.interpreter(),
             "lab_name": NAME,
             "lab_hosts": 2,
             "lab_guests": ["node2"],
