@@ -51,6 +51,7 @@ chromedriver chromium-driver
 busybox busybox-static
 /usr/bin/python3 python3
 qemu-system-x86_64 qemu-system-x86
+wg wireguard-tools
 LIST
 }
 

@@ -16,6 +16,7 @@ from ansible_collections.podnet.cni.tests.integration._warm import run_module
 
 _numbers = itertools.count(1)
 DATAPLANE = "flannel_dataplane"
+PEER_WORDS = 9
 
 
 class Host:
@@ -68,7 +69,16 @@ class Host:
             "routes6": self.json("ip -6 -d -j route show"),
             "neighbours": self.json("ip -j neigh show nud permanent"),
             "fdb": [entry for link in links for entry in self.json(f"bridge -j fdb show dev {link['ifname']}")],
+            "wireguard": self._wireguard()
+            if any(link["linkinfo"]["info_kind"] == "wireguard" for link in links)
+            else [],
         }
+
+    def _wireguard(self) -> list[list[str]]:
+        """What C(wg) knows of devices and peers, without its counters, keys first."""
+        lines = [line.split("\t") for line in self.shell("wg show all dump").splitlines()]
+        # A peer's line: device, its key, the preshared key, endpoint, allowed IPs, three counters, keepalive.
+        return [words if len(words) < PEER_WORDS else [*words[:5], words[8]] for words in lines]
 
     def state(self) -> dict[str, list[Any]]:
         """The `overlay` of what this host holds."""
@@ -104,6 +114,7 @@ def overlay(capture: dict[str, Any]) -> dict[str, list[Any]]:
         "fdb": sorted(
             (entry["mac"], entry.get("dst", ""), entry["state"], *entry["flags"]) for entry in capture["fdb"]
         ),
+        "wireguard": sorted(capture.get("wireguard", ())),
     }
 
 

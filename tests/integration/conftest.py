@@ -139,6 +139,7 @@ FULL = {
         "test_a_reboot_is_a_reboot",
         "test_a_guest_that_was_killed_is_switched_on_again",
         "test_nothing_is_left",
+        "test_wireguard_is_brought_back_at_a_reboot",
     ),
     "rollout/test_rollout.py": (
         *(f"test_interruption_at_any_write_is_mended_by_the_next_run[{writes}]" for writes in (1, 3, 4)),
@@ -173,6 +174,16 @@ RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 # In the guest a test takes ten times as long, so of each kind one is run there: both backends, one family and both,
 # keys and modes, repair, the restore at boot, and two bad links. The rest is left to PODNET_FULL=1.
 GUEST_FULL = {
+    "dataplane/test_flanneld.py": tuple(
+        f"{test}[{name}]"
+        for test in ("test_equal_to_flanneld", "test_takes_over_from_flanneld")
+        for name in (
+            "ipip-ipv4",
+            "ipip-ipv4-directrouting",
+            "wireguard-ipv4",
+            "wireguard-dual-stack-auto",
+        )
+    ),
     "dataplane/test_mixed.py": tuple(
         f"test_beside_a_running_flanneld[{name}]" for name in ("ipip", "wireguard-separate", "wireguard-auto")
     ),
@@ -196,6 +207,10 @@ GUEST_FULL = {
             for name in ("ipip", "wireguard", "wireguard-separate", "wireguard-ipv4")
         ),
         *(f"test_repair_switch_and_leave[{name}]" for name in ("wireguard-ipv6", "wireguard-auto")),
+    ),
+    "dataplane/test_wireguard_peers.py": (
+        "test_another_key_and_another_preshared_key",
+        "test_a_peer_that_is_removed_is_sent_nothing",
     ),
     "status/test_bad_links.py": tuple(f"test_a_bad_link_by_netem[{name}]" for name in ("order", "loss", "slow-loss")),
     "network_policy/test_enforcement.py": (

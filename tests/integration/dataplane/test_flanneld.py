@@ -14,29 +14,41 @@ import pytest
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import decode, to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._stores import kubernetes_codec
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade import agent
+from ansible_collections.podnet.cni.tests.integration._kernel import needs
 from ansible_collections.podnet.cni.tests.integration._netns import Host, overlay
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "flanneld"
+DEVICE_WORDS = 5
 PODS = sorted(path.stem for path in (FIXTURES / "pod").glob("*.json"))
-CAPTURES = sorted(path.stem for path in FIXTURES.glob("*.json"))
+CAPTURES = [
+    pytest.param(path.stem, marks=needs(backend) if backend in ("ipip", "wireguard") else ())
+    for path in sorted(FIXTURES.glob("*.json"))
+    for backend in [path.stem.partition("-")[0]]
+]
 
 
-def read(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A capture, and the module's options for its host 1."""
+def read(name: str, directory: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A capture, and the module's options for its host 1, whose wireguard key is written into the directory."""
     capture = json.loads((FIXTURES / f"{name}.json").read_text(encoding="utf-8"))
     leases = [to_dict(decode(key.rsplit("/", 1)[1], value)) for key, value in capture["leases"].items()]
     (own,) = [lease for lease in leases if lease["public_ip"] == "198.18.0.1"]
+    key = directory / "wireguard.key"
+    if "wireguard_key" in capture:
+        key.write_text(capture["wireguard_key"], encoding="ascii")
+        key.chmod(0o400)
     return capture, {
         "network_config": capture["config"],
         "lease": own,
         "peers": [lease for lease in leases if lease is not own],
         "firewall": "none",
+        "ip_masq": "FLANNEL_IPMASQ=true" in capture["subnet_env"],
+        "wireguard_key_file": str(key),
     }
 
 
 @pytest.mark.parametrize("name", CAPTURES)
 def test_equal_to_flanneld(host: Host, tmp_path: Path, name: str) -> None:
-    capture, options = read(name)
+    capture, options = read(name, tmp_path)
     subnet_file = tmp_path / "subnet.env"
     result = host.module(**options, subnet_file=str(subnet_file))
     assert result["changed"], result
@@ -49,15 +61,13 @@ def test_equal_to_flanneld(host: Host, tmp_path: Path, name: str) -> None:
 def rebuild(host: Host, capture: dict[str, Any], accept_ra: str) -> None:
     """Give a host what flanneld left on the one that was captured."""
     for link in capture["links"]:
-        data = link["linkinfo"]["info_data"]
+        name = link["ifname"]
+        # flanneld writes it for vxlan alone.
+        value = accept_ra if link["linkinfo"]["info_kind"] == "vxlan" else "1"
         host.shell(
-            f"ip link add {link['ifname']} address {link['address']} mtu {link['mtu']} txqueuelen 0 type vxlan "
-            f"id {data['id']} dev eth0 local {data.get('local') or data['local6']} dstport {data['port']} "
-            + ("learning" if data["learning"] else "nolearning")
-            + (" gbp" if data.get("gbp") else ""),
-            f"echo {accept_ra} > /proc/sys/net/ipv6/conf/{link['ifname']}/accept_ra",
-            f"ip link set {link['ifname']} up",
+            link_command(link), f"echo {value} > /proc/sys/net/ipv6/conf/{name}/accept_ra", f"ip link set {name} up"
         )
+    rebuild_wireguard(host, capture.get("wireguard", ()))
     for address in capture["addresses"]:
         for item in address["addr_info"]:
             if address["ifname"].startswith("flannel") and item["scope"] == "global":
@@ -71,29 +81,61 @@ def rebuild(host: Host, capture: dict[str, Any], accept_ra: str) -> None:
         host.shell(f"bridge fdb add {entry['mac']} dev {mac_links[entry['mac']]} dst {entry['dst']} self permanent")
     for route in [*capture["routes4"], *capture["routes6"]]:
         if route["dst"] != "default" and route.get("protocol", "boot") == "boot":
-            host.shell(
-                f"ip route add {route['dst']} via {route['gateway']} dev {route['dev']} proto boot "
-                + " ".join(route["flags"])
-            )
+            via = f"via {route['gateway']}" if "gateway" in route else ""
+            host.shell(f"ip route add {route['dst']} {via} dev {route['dev']} proto boot " + " ".join(route["flags"]))
+
+
+def link_command(link: dict[str, Any]) -> str:
+    """The command that makes a link as it was captured."""
+    kind, data = link["linkinfo"]["info_kind"], link["linkinfo"].get("info_data", {})
+    more = ""
+    if kind == "ipip":
+        more = (
+            f"mode {data['proto']} local {data['local']} ttl {data['ttl'] or 'inherit'} "
+            f"{'' if data['pmtudisc'] else 'no'}pmtudisc"
+        )
+    elif kind == "vxlan":
+        more = (
+            f"id {data['id']} dev eth0 local {data.get('local') or data['local6']} dstport {data['port']} "
+            f"{'' if data['learning'] else 'no'}learning {'gbp' if data.get('gbp') else ''}"
+        )
+    address = f"address {link['address']} txqueuelen 0" if kind == "vxlan" else ""
+    return f"ip link add {link['ifname']} {address} mtu {link['mtu']} type {kind} {more}"
+
+
+def rebuild_wireguard(host: Host, lines: list[list[str]]) -> None:
+    """Give devices their keys and peers; the lines are a capture's, which have a word more for a peer."""
+    for line in lines:
+        if len(line) == DEVICE_WORDS:
+            device, private, _public, port, _mark = line
+            host.shell(f"echo {private} | wg set {device} listen-port {port} private-key /dev/stdin")
+            continue
+        device, peer, preshared, endpoint, allowed, keepalive = line
+        secret = "" if preshared == "(none)" else "preshared-key /dev/stdin"
+        host.shell(
+            f"echo '{preshared}' | wg set {device} peer {peer} {secret} endpoint {endpoint} "
+            f"allowed-ips {allowed} persistent-keepalive {keepalive}"
+        )
 
 
 @pytest.mark.parametrize("name", CAPTURES)
-def test_takes_over_from_flanneld(host: Host, name: str) -> None:
+def test_takes_over_from_flanneld(host: Host, tmp_path: Path, name: str) -> None:
     """A host whose kernel already holds what flanneld made needs no change, and leaving removes all of it."""
-    capture, options = read(name)
+    capture, options = read(name, tmp_path)
     rebuild(host, capture, "0")
     assert host.state() == overlay(capture)
     options["subnet_file"] = ""
     assert host.module(**options)["actions"] == []
-    gone = host.module(state="absent", network_config=options["network_config"], firewall="none", subnet_file="")
-    assert gone["changed"]
-    assert host.state() == {"links": [], "addresses": [], "routes": [], "neighbours": [], "fdb": []}
-    assert (
-        host.module(state="absent", network_config=options["network_config"], firewall="none", subnet_file="")[
-            "actions"
-        ]
-        == []
-    )
+    leave = {
+        "state": "absent",
+        "network_config": options["network_config"],
+        "firewall": "none",
+        "subnet_file": "",
+        "wireguard_key_file": options["wireguard_key_file"],
+    }
+    assert host.module(**leave)["changed"]
+    assert {kind: found for kind, found in host.state().items() if found} == {}
+    assert host.module(**leave)["actions"] == []
 
 
 @pytest.mark.parametrize("name", PODS)

@@ -3,7 +3,7 @@
 
 """A lab with a guest beside a host of namespaces: made, joined by an overlay, rebooted, killed, removed, refused.
 
-The tests build on one another: one boot serves all, in this order.
+The tests of the fixture C(lab) build on one another: one boot serves all, in this order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +26,18 @@ from ansible_collections.podnet.cni.tests.integration._cluster import Run
 NAME = f"test-guest-{os.getpid()}"
 FOLDER = Path("/run/podnet-lab") / NAME
 NETWORK = {"Network": "10.77.0.0/16", "Backend": {"Type": "vxlan"}}
+SECRET = {"Network": "10.78.0.0/16", "Backend": {"Type": "wireguard"}}
 # Without KVM, on a machine that does other things, a reboot takes minutes.
 PATIENCE = 900
 
 
 class Lab:
-    """A lab of a host of namespaces, node1, a guest, node2, and a lease store."""
+    """A lab of two hosts, node1 and node2, and a lease store. Those named are guests, the others have namespaces."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, guests: Sequence[str], network: dict[str, Any]) -> None:
         self.inventory = folder / "lab.yml"
+        self._guests = guests
+        self._network = network
 
     def make(self, *words: str, path: str = os.environ["PATH"], **more: Any) -> Run:
         """Run the role lab, with other programs where C(path) says so."""
@@ -42,10 +45,10 @@ class Lab:
             "ansible_python_interpreter": _warm.interpreter(),
             "lab_name": NAME,
             "lab_hosts": 2,
-            "lab_guests": ["node2"],
+            "lab_guests": self._guests,
             "lab_guest_memory": 1024,
             "lab_inventory_path": str(self.inventory),
-            "lab_inventory_vars": {"overlay_network_config": NETWORK},
+            "lab_inventory_vars": {"overlay_network_config": self._network},
             **more,
         }
         return _ansible("playbook", *words, "podnet.cni.lab", "-e", json.dumps(variables), path=path)
@@ -63,6 +66,14 @@ class Lab:
         """What a command says on a host."""
         return self.on(host, "shell", cmd=command).ok().text
 
+    def address(self, host: str, link: str) -> str:
+        """The IPv4 address of a host's link."""
+        return self.said(host, f"ip -4 -o address show {link} | awk '{{ print $4 }}' | cut -d/ -f1").split()[-1]
+
+    def reboot(self, host: str) -> None:
+        """Reboot a guest and wait for it."""
+        self.on(host, "reboot", reboot_timeout=PATIENCE, connect_timeout=60).ok()
+
     @property
     def qemu(self) -> int:
         """The process that is the guest."""
@@ -74,15 +85,20 @@ def _ansible(command: str, *words: str, path: str = os.environ["PATH"]) -> Run:
     return Run(_warm.ansible(command, *words, environment=environment))
 
 
-@pytest.fixture(scope="module", name="lab")
-def fixture_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def need_guests() -> None:
+    """Skip where there can be none."""
     if os.geteuid() != 0:
         pytest.skip("a guest shares this machine's root, which root alone can read")
     try:
         guest_kernel.kernel()
     except MissingError as reason:
         pytest.skip(f"no guest: {reason}")
-    lab = Lab(tmp_path_factory.mktemp("guest"))
+
+
+@pytest.fixture(scope="module", name="lab")
+def fixture_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    need_guests()
+    lab = Lab(tmp_path_factory.mktemp("guest"), ["node2"], NETWORK)
     yield lab
     lab.make(lab_state="absent").ok()
 
@@ -101,15 +117,13 @@ def test_a_guest_is_a_host_beside_the_others(lab: Lab) -> None:
 def test_an_overlay_joins_both(lab: Lab) -> None:
     lab.playbook("podnet.cni.overlay").ok()
     for here, there in (("node1", "node2"), ("node2", "node1")):
-        address = "ip -4 -o address show flannel.1 | awk '{ print $4 }' | cut -d/ -f1"
-        target = lab.said(there, address).split()[-1]
-        assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 20 {target}")
+        assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 20 {lab.address(there, 'flannel.1')}")
 
 
 def test_a_reboot_is_a_reboot(lab: Lab) -> None:
     lab.on("node2", "copy", dest="/etc/kept", content="kept", mode="0644").ok()
     before, boot = lab.qemu, lab.said("node2", "cat /proc/sys/kernel/random/boot_id").split()[-1]
-    lab.on("node2", "reboot", reboot_timeout=PATIENCE, connect_timeout=60).ok()
+    lab.reboot("node2")
     assert boot not in lab.said("node2", "cat /proc/sys/kernel/random/boot_id; cat /etc/kept")
     assert "flannel.1" not in lab.said("node2", "ls /sys/class/net"), "a kernel forgets its links"
     assert lab.qemu == before
@@ -130,6 +144,26 @@ def test_nothing_is_left(lab: Lab) -> None:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert [line for line in running.splitlines() if str(FOLDER) in line] == []
     assert NAME not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_wireguard_is_brought_back_at_a_reboot(tmp_path: Path) -> None:
+    """By the unit of the role and before any run of it: links, addresses, routes, key and peers."""
+    need_guests()
+    lab = Lab(tmp_path, ["node1", "node2"], SECRET)
+    try:
+        lab.make().ok()
+        lab.playbook("podnet.cni.overlay").ok()
+        # A guest's systemd has a target of its own, and what is enabled is wanted by another.
+        lab.said("node2", "systemctl add-wants podnet-guest.target podnet-cni-restore.service")
+        lab.reboot("node2")
+        # The other side finds out by itself that its session is no more; the one that was away opens one at once.
+        for here, there in (("node2", "node1"), ("node1", "node2")):
+            target = lab.address(there, "flannel-wg")
+            assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 30 {target}")
+        assert lab.playbook("podnet.cni.overlay").ok().changed == 0
+    finally:
+        lab.make(lab_state="absent").ok()
+    assert not FOLDER.exists()
 
 
 def test_a_name_that_no_host_has_is_refused(lab: Lab) -> None:

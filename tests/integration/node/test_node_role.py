@@ -145,8 +145,10 @@ def test_a_missing_program_is_named_with_the_remedy(host: Host) -> None:
 
 @pytest.mark.parametrize(("backend", "lacks"), [("WireGuard", "wg"), ("vxlan", "")])
 def test_wireguard_adds_the_program_that_its_boot_needs(host: Host, backend: str, lacks: str) -> None:
-    if shutil.which("wg"):
-        pytest.skip("wg is installed here")
+    here = shutil.which("wg")
+    if here:
+        # What cannot be executed is no program.
+        subprocess.run(host.command("mount", "--bind", "/dev/null", here), check=True)
     result = host.run(overlay_network_config={"Network": "10.5.0.0/16", "Backend": {"Type": backend}})
     assert result["stats"]["failed"] == (1 if lacks else 0), result["output"]
     assert (f"localhost lacks {lacks}. Install" in result["output"]) == bool(lacks)
