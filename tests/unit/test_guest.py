@@ -73,3 +73,7 @@ def test_what_ran_in_the_guest_is_not_skipped() -> None:
 def test_what_both_kernels_lack_has_to_be_permitted() -> None:
     assert skips.unexpected(SKIPPED[1:]) == ["integration.test_a.test_two[ipip]: this kernel has no ipip"]
     assert skips.unexpected(SKIPPED[1:], [r"test_two\[.*: this kernel has no ipip$"]) == []
+
+
+def test_a_program_that_ci_lacks_is_told() -> None:
+    assert skips.absent(SKIPPED) == ["integration.test_b.test_three: etcd is not installed"]
