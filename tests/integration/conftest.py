@@ -161,6 +161,7 @@ FULL = {
         "test_a_peer_on_which_a_real_flanneld_works",
     ),
     "upgrade/test_canal.py": ("test_upgrade_that_fails_and_one_that_does_not",),
+    "upgrade/test_gates.py": ("test_a_node_that_may_fail_and_what_is_not_looked_at",),
     "upgrade/test_helm.py": ("test_release_goes_back_and_forth_in_waves",),
     "upgrade/test_upgrade.py": (
         # Molecule's scenario upgrade goes both ways.
@@ -260,3 +261,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in out]
     items.sort(key=lambda item: RANK.get(str(item.path), len(RANK)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a test failed that passed when it was run again."""
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"failed once: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
