@@ -68,6 +68,8 @@ class Cluster:
     def __init__(self, name: str, nodes: int, guests: Sequence[str] = (), **kubernetes: Any) -> None:
         self.name = name
         self.guests = guests
+        # A guest that was rebooted has nothing in /tmp.
+        self.python = sys.executable if guests else _warm.interpreter()
         # While a guest boots, others with the same directory would wait.
         self.state = Path("/run/podnet-lab-guests" if guests else STATE)
         self.patience = WAIT_SECONDS
@@ -82,7 +84,8 @@ class Cluster:
     def lab_variables(self, **variables: Any) -> str:
         """The variables of the role lab for this cluster, as JSON."""
         every = {
-            "ansible_python_interpreter": _warm.interpreter(),
+            "ansible_python_interpreter": self.python,
+            "lab_python_interpreter": self.python,
             "lab_name": self.name,
             "lab_state_dir": str(self.state),
             "lab_hosts": len(self.nodes),
@@ -131,7 +134,7 @@ class Cluster:
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "K8S_AUTH_KUBECONFIG": str(self.kubeconfig),
         }
-        python = {"ansible_python_interpreter": _warm.interpreter()}
+        python = {"ansible_python_interpreter": self.python}
         text = json.dumps({**python, **variables})
         return Run(_warm.ansible("playbook", "--diff", *words, "-e", text, environment=environment))
 

@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ class Lab:
     def make(self, *words: str, path: str = os.environ["PATH"], **more: Any) -> Run:
         """Run the role lab, with other programs where C(path) says so."""
         variables = {
-            "ansible_python_interpreter": _warm.interpreter(),
+            "ansible_python_interpreter": sys.executable,
+            # A guest that was rebooted has nothing in /tmp.
+            "lab_python_interpreter": sys.executable,
             "lab_name": NAME,
             "lab_hosts": 2,
             "lab_guests": self._guests,
