@@ -27,7 +27,6 @@ from ansible_collections.podnet.cni.tests.integration._cluster import Run
 NAME = f"test-guest-{os.getpid()}"
 FOLDER = Path("/run/podnet-lab") / NAME
 NETWORK = {"Network": "10.77.0.0/16", "Backend": {"Type": "vxlan"}}
-SECRET = {"Network": "10.78.0.0/16", "Backend": {"Type": "wireguard"}}
 # Without KVM, on a machine that does other things, a reboot takes minutes.
 PATIENCE = 900
 
@@ -147,28 +146,6 @@ def test_nothing_is_left(lab: Lab) -> None:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert [line for line in running.splitlines() if str(FOLDER) in line] == []
     assert NAME not in Path("/proc/self/mountinfo").read_text()
-
-
-def test_wireguard_is_brought_back_at_a_reboot(tmp_path: Path) -> None:
-    """By the unit of the role and before any run of it: links, addresses, routes, key and peers."""
-    need_guests()
-    lab = Lab(tmp_path, ["node1", "node2"], SECRET)
-    # Of hosts in namespaces the machine's systemd knows nothing; these have one of their own.
-    services = {"overlay_manage_services": True}
-    try:
-        lab.make().ok()
-        lab.playbook("podnet.cni.overlay", **services).ok()
-        # A guest's systemd has a target of its own, and what is enabled is wanted by another.
-        lab.said("node2", "systemctl add-wants podnet-guest.target podnet-cni-restore.service")
-        lab.reboot("node2")
-        # The other side finds out by itself that its session is no more; the one that was away opens one at once.
-        for here, there in (("node2", "node1"), ("node1", "node2")):
-            target = lab.address(there, "flannel-wg")
-            assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 30 {target}")
-        assert lab.playbook("podnet.cni.overlay", **services).ok().changed == 0
-    finally:
-        lab.make(lab_state="absent").ok()
-    assert not FOLDER.exists()
 
 
 def test_a_name_that_no_host_has_is_refused(lab: Lab) -> None:
