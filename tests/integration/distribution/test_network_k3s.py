@@ -30,8 +30,6 @@ from ansible_collections.podnet.cni.tests.integration.distribution.conftest impo
 pytestmark = pytest.mark.kube
 
 SERVER, AGENT = "node1", "node2"
-# In the guest everything takes ten times as long.
-PATIENCE = 600 if os.environ.get("PODNET_GUEST") else 90
 DROPIN = "/etc/rancher/k3s/config.yaml.d/60-podnet-network.yaml"
 CONF = "/etc/rancher/k3s/podnet-flannel.json"
 STATE = "/etc/podnet-cni/distribution-network.json"
@@ -110,8 +108,6 @@ class Cluster(Hosts):
         """What a run of the playbook shows; C(variables) without their prefix."""
         given = {f"distribution_network_{name}": value for name, value in variables.items()}
         given.setdefault("distribution_network_kubeconfig", str(self.server.admin))
-        # What does not come true within that time here never does; the roles give it five minutes.
-        given.setdefault("distribution_network_timeout", PATIENCE)
         done = _warm.ansible(
             "playbook",
             *("-i", str(self.inventory), "--diff", *options, "podnet.cni.distribution_network"),
