@@ -23,7 +23,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import Conflict
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.allocation import Request, allocate
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import Lease
-from ansible_collections.podnet.cni.plugins.module_utils._stores import etcd_json, etcd_plan, etcd_watch
+from ansible_collections.podnet.cni.plugins.module_utils._stores import configs, etcd_json, etcd_plan, etcd_watch
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import (
     Entry,
     Event,
@@ -368,7 +368,11 @@ class _Acquisition:
 
     def _check_config(self) -> None:
         now = self._store.read_config()
-        if now is None or now.version != self._config_version:
+        found = ["it is gone"] if now is None else configs.differences(now.usable(), self._config)
+        if now is None or found:
             raise ConflictError(
-                f"etcd: {self._store.keys.config} was changed while leases were written; run again with the new config"
+                f"{self._store.config_name}: the network config was changed while leases were written "
+                f"({', '.join(found)}): somebody else writes here. Find out who, agree on one config, and run again"
             )
+        # Written anew as it was: what was decided under it holds.
+        self._config_version = now.version

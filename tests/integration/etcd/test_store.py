@@ -113,11 +113,31 @@ def test_every_race_lost_gives_up_with_growing_pauses(meddled: Meddled) -> None:
     assert set(meddled.lab.etcd.leases()) == before, "the grant of a run that wrote nothing is given back"
 
 
-def test_config_changed_meanwhile_stops_the_run(meddled: Meddled) -> None:
-    meddled.client.before = [lambda: meddled.lab.write_config({**VXLAN, "Network": "10.9.0.0/16"})]
-    with pytest.raises(ConflictError, match="was changed while leases were written"):
+@pytest.mark.parametrize(
+    ("meddle", "said"),
+    [
+        (
+            lambda lab: lab.write_config({**VXLAN, "Network": "10.9.0.0/16"}),
+            "(Network is '10.9.0.0/16', not '10.244.0.0/24', ",
+        ),
+        (lambda lab: lab.etcd.ctl("del", f"{lab.prefix}/config"), "(it is gone)"),
+    ],
+    ids=["another", "gone"],
+)
+def test_config_changed_meanwhile_stops_the_run(meddled: Meddled, meddle: Callable[[Lab], Any], said: str) -> None:
+    meddled.client.before = [lambda: meddle(meddled.lab)]
+    with pytest.raises(ConflictError, match="was changed while leases were written") as raised:
         meddled.acquire(1)
+    assert f"{meddled.lab.prefix}/config: " in str(raised.value)
+    assert said in str(raised.value)
     assert meddled.lab.keys() == {}
+
+
+def test_config_written_anew_as_it_was_stops_nothing(meddled: Meddled) -> None:
+    text = meddled.lab.etcd.get(f"{meddled.lab.prefix}/config")[f"{meddled.lab.prefix}/config"]
+    meddled.client.before = [lambda: meddled.lab.etcd.ctl("put", f"{meddled.lab.prefix}/config", text)]
+    assert [one.done for one in meddled.acquire(1, 2)] == [CREATED, CREATED]
+    assert len(meddled.lab.keys()) == 2
 
 
 @pytest.mark.parametrize("ttl", [None, 600])

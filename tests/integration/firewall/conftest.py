@@ -65,7 +65,7 @@ class Lab:
             LIBC.setns(own, CLONE_NEWNET)
             os.close(own)
             os.close(other)
-        made.settimeout(1)
+        made.settimeout(5)
         if mark:
             made.setsockopt(socket.SOL_SOCKET, 36, mark)  # SO_MARK
         made.bind((address, 0))
