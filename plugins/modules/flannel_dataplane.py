@@ -73,6 +73,20 @@ options:
       - Leases that O(store) holds are treated so, too.
     type: list
     elements: dict
+  leases_from:
+    description:
+      - The name of a variable with a result of M(podnet.cni.flannel_lease), instead of O(lease), O(peers) and
+        O(foreign_peers). The lease called O(name) is the node's own, the other RV(podnet.cni.flannel_lease#module:leases)
+        are its peers, and RV(podnet.cni.flannel_lease#module:others), where they were asked for, are foreign.
+      - It is for many hosts. Ansible templates a list of leases that stands in a task anew for each host, and keeps those
+        of all hosts at once; here they are only sent.
+    type: str
+    version_added: 1.0.0
+  name:
+    description:
+      - With O(leases_from), the name of this node's lease. The default is C(inventory_hostname).
+    type: str
+    version_added: 1.0.0
   store:
     description:
       - Read network config and leases from this store on the node, instead of O(network_config), O(peers) and
@@ -172,8 +186,7 @@ EXAMPLES = r"""
 - name: Program the kernel of each
   podnet.cni.flannel_dataplane:
     network_config: "{{ leases.network_config }}"
-    lease: "{{ leases.leases | selectattr('name', 'equalto', inventory_hostname) | first }}"
-    peers: "{{ leases.leases | rejectattr('name', 'equalto', inventory_hostname) }}"
+    leases_from: leases
   become: true
 
 - name: Let a node of a large network read config and leases itself
@@ -272,6 +285,23 @@ ipv6_mac:
   returned: success
   type: str
   sample: null
+lease:
+  description:
+    - The node's own lease, in the shape of RV(podnet.cni.flannel_lease#module:leases); null without O(state=present).
+  returned: success
+  type: dict
+  sample:
+    name: node-1
+    subnet: 10.244.1.0/24
+    ipv6_subnet: null
+    public_ip: 198.18.0.1
+    public_ipv6: null
+    backend_type: vxlan
+    backend_data:
+      VNI: 1
+      VtepMAC: 02:42:ac:14:00:07
+    backend_v6_data: null
+    ttl: null
 peers:
   description: How many peers are programmed.
   returned: success
@@ -307,6 +337,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "lease": {"type": "dict"},
     "peers": {"type": "list", "elements": "dict"},
     "foreign_peers": {"type": "list", "elements": "dict"},
+    "leases_from": {"type": "str"},
+    "name": {"type": "str"},
     "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
     "interface": {"type": "str"},
     "move_bridge": {"type": "str", "default": ""},

@@ -20,6 +20,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.reconcile.re
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.restore.files import check_programs
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._host import flanneld
 from ansible_collections.podnet.cni.plugins.module_utils._host.command import Run
 
@@ -115,6 +116,7 @@ def _facts(node: parts.Node) -> dict[str, Any]:
         "backend": node.request.config.backend.type,
         "devices": [link.name for link in plane.links] if plane is not None else [],
         "mtu": (plane.mtu if plane is not None else 0) or None,
+        "lease": node.request.lease and to_dict(node.request.lease),
         "peers": len(node.peers),
     }
     for name, side in (("mac", own and own.ipv4), ("ipv6_mac", own and own.ipv6)):

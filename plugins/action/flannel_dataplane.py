@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run the module of this name, with leases that are taken out of a variable here where the task names one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
+
+INSTEAD = ("lease", "peers", "foreign_peers", "store")
+
+
+def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The module's arguments, with C(lease), C(peers) and C(foreign_peers) in the place of C(leases_from) and C(name).
+
+    Leases that stand in a task's own arguments are templated for each host, and come back to the controller's main
+    process with each host's result, which keeps those of all hosts at once. Raises InputError.
+    """
+    given = dict(arguments)
+    source, name = given.pop("leases_from", None), given.pop("name", None)
+    if not source:
+        return {**given, **({} if name is None else {"name": name})}
+    twice = [option for option in INSTEAD if given.get(option) is not None]
+    if twice:
+        raise InputError(f"leases_from and {twice[0]} exclude each other; leave {twice[0]} out")
+    result = variables.get(source)
+    if not isinstance(result, Mapping) or not isinstance(result.get("leases"), list):
+        raise InputError(
+            f"leases_from: the variable {source} holds no result of podnet.cni.flannel_lease; register one with that name"
+        )
+    name = name or variables["inventory_hostname"]
+    own = [lease for lease in result["leases"] if lease["name"] == name]
+    if not own:
+        raise InputError(f"leases_from: {source} has no lease of {name}; let flannel_lease make one, or give its name")
+    peers = [lease for lease in result["leases"] if lease["name"] != name]
+    return {**given, "lease": own[0], "peers": peers, "foreign_peers": result.get("others")}
+
+
+class ActionModule(ActionBase):
+    """The module runs on the host; only its leases are looked up before."""
+
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the module does."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        try:
+            arguments = with_leases(self._task.args, task_vars or {})
+        except InputError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        in_background = bool(self._task.async_val) and not self._connection.has_native_async
+        result.update(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=in_background))
+        return result
