@@ -32,7 +32,7 @@ def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> d
     result = variables.get(source)
     if not isinstance(result, Mapping) or not isinstance(result.get("leases"), list):
         raise InputError(
-            f"leases_from: the variable {source} holds no result of podnet.cni.flannel_lease; register one with that name"
+            f"leases_from: the variable {source} holds no result of podnet.cni.flannel_lease; register one by that name"
         )
     name = name or variables["inventory_hostname"]
     own = [lease for lease in result["leases"] if lease["name"] == name]

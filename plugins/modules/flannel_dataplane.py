@@ -76,10 +76,10 @@ options:
   leases_from:
     description:
       - The name of a variable with a result of M(podnet.cni.flannel_lease), instead of O(lease), O(peers) and
-        O(foreign_peers). The lease called O(name) is the node's own, the other RV(podnet.cni.flannel_lease#module:leases)
-        are its peers, and RV(podnet.cni.flannel_lease#module:others), where they were asked for, are foreign.
-      - It is for many hosts. Ansible templates a list of leases that stands in a task anew for each host, and keeps those
-        of all hosts at once; here they are only sent.
+        O(foreign_peers). Of its RV(podnet.cni.flannel_lease#module:leases) the one called O(name) is the node's own and
+        the others are its peers; its RV(podnet.cni.flannel_lease#module:others) are foreign.
+      - It is for many hosts. Ansible templates a list of leases that stands in a task anew for each host, and keeps
+        those of all hosts at once; here they are only sent.
     type: str
     version_added: 1.0.0
   name:

@@ -232,20 +232,30 @@ def live_gates() -> list[Gate]:
                 needs_tools=True,
             )
         )
-        gates.append(
-            Gate(
-                "guest",
-                [script("guest.py", str(REPORTS / "guest.xml"))],
-                ("guest",),
-                {"PYTHONPATH": str(TREE)},
-                # Beside a scenario, which waits much.
-                shares="busy",
-                reports=(REPORTS / "guest.xml",),
-                weight=500,
-                needs_tools=True,
-                tries=2,
-            )
+        guest = Gate(
+            "guest",
+            [script("guest.py", str(REPORTS / "guest.xml"))],
+            ("guest",),
+            {"PYTHONPATH": str(TREE)},
+            # Beside a scenario, which waits much.
+            lock="guest",
+            shares="busy",
+            reports=(REPORTS / "guest.xml",),
+            weight=500,
+            needs_tools=True,
+            tries=2,
         )
+        newest_kernel = replace(
+            guest,
+            name="guest-newest-kernel",
+            commands=[script("guest.py", str(REPORTS / "guest-newest-kernel.xml"))],
+            groups=(),
+            # Not the slow variations once more.
+            environment={**guest.environment, "PODNET_FULL": "", "PODNET_GUEST_BACKPORTS": "1"},
+            reports=(REPORTS / "guest-newest-kernel.xml",),
+            only_on_request=not FULL,
+        )
+        gates += [guest, newest_kernel]
         gates.append(
             pytest_gate(
                 "kube",

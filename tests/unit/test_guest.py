@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,61 @@ def test_sources_without_a_kernel_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(shutil, "which", lambda name, **_more: f"/bin/{name}")
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_more: subprocess.CompletedProcess([], 0, "", ""))
     with pytest.raises(MissingError, match="linux-image-amd64"):
+        guest_kernel.kernel()
+
+
+class Apt:
+    """The programs of apt on a machine with the sources of one release; the kernel of its backports is another."""
+
+    def __init__(self, release: str) -> None:
+        self.release = release
+        self.sources: list[str] = []
+
+    def run(self, command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+        option = next((each for each in command if each.startswith("-oDir::Etc::sourcelist=")), "")
+        if option:
+            self.sources.append(Path(option.partition("=")[2]).read_text())
+        image = "linux-image-9-backports" if option else "linux-image-6-stable"
+        said = {
+            "indextargets": f"{self.release}-security apt.example/security\n{self.release} apt.example/debian\n",
+            "depends": f"linux-image-amd64\n  Depends: {image}\n",
+            "policy": "Candidate: 1\n",
+        }
+        if "download" in command:
+            Path(more["cwd"], f"{command[-1].partition('=')[0]}.deb").touch()
+        if command[0] == "dpkg" and "linux-image" in command[2]:
+            boot = Path(command[3], "boot")
+            boot.mkdir(parents=True)
+            (boot / f"vmlinuz-{Path(command[2]).stem[len('linux-image-') :]}").touch()
+        text = next((text for word, text in said.items() if word in command), "")
+        return subprocess.CompletedProcess(command, 0, text, "")
+
+
+@pytest.fixture
+def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Apt:
+    made = Apt("bookworm")
+    monkeypatch.setattr(shutil, "which", lambda name, **_more: f"/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", made.run)
+    monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(guest_kernel.BACKPORTS, raising=False)
+    return made
+
+
+def test_the_kernel_is_that_of_the_release_or_of_its_backports(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert guest_kernel.kernel().release == "6-stable"
+    assert apt.sources == []
+    monkeypatch.setenv(guest_kernel.BACKPORTS, "1")
+    assert guest_kernel.kernel().release == "9-backports"
+    assert set(apt.sources) == {"deb apt.example/debian bookworm-backports main\n"}
+    monkeypatch.setenv(guest_kernel.BACKPORTS, "0")
+    assert guest_kernel.kernel().release == "6-stable"
+
+
+def test_backports_of_a_release_that_no_source_has(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt.release = "other"
+    monkeypatch.setenv(guest_kernel.BACKPORTS, "1")
+    with pytest.raises(MissingError, match=guest_kernel.BACKPORTS):
         guest_kernel.kernel()
 
 

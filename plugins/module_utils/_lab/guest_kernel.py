@@ -11,17 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingError
 
 META = "linux-image-amd64"
 """Debian's package that depends on the newest kernel of the release."""
+
+BACKPORTS = "PODNET_GUEST_BACKPORTS"
+"""The variable with which the kernel is that of the release's backports, which are newer."""
 
 BESIDE = ("kmod", "wireguard-tools", "openssh-server", "libwrap0")
 """Packages that a machine with such a kernel has: the programs modprobe, wg and sshd, and a library of sshd's."""
@@ -58,18 +63,20 @@ def directory() -> Path:
 
 
 def kernel() -> Kernel:
-    """The newest kernel of this machine's package sources, from the cache or unpacked into it. Raises MissingError."""
+    """The newest kernel of this machine's package sources, from the cache or unpacked into it; with BACKPORTS that of
+    the backports, whether or not the machine has them among its sources. Raises MissingError."""
     check_programs(PROGRAMS)
     if shutil.which("apt-get") is None:
         raise MissingError("A guest's kernel is a package of Debian's, and this machine has no apt-get.")
+    sources = _backports() if os.environ.get(BACKPORTS, "") not in ("", "0") else ()
     try:
-        return _newest()
+        return _newest(sources)
     except MissingError:
         if os.geteuid():
             raise
         # Lists that are missing, or name packages that the archive no longer has.
-        subprocess.run(["apt-get", "update"], capture_output=True, check=False)
-        return _newest()
+        subprocess.run(["apt-get", *sources, "update"], capture_output=True, check=False)
+        return _newest(sources)
 
 
 def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
@@ -83,13 +90,31 @@ def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
         )
 
 
-def _newest() -> Kernel:
-    image = _image_package(_output("apt-cache", "depends", META))
-    packages = [(name, _version(name, _output("apt-cache", "policy", name))) for name in (image, *BESIDE)]
-    sign = hashlib.sha256(repr(packages).encode()).hexdigest()[:12]
+def _backports() -> tuple[str, ...]:
+    """Options of apt's programs with which they know the backports of this machine's release and nothing else."""
+    release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    listed = _output("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages")
+    places = [place for name, place in (line.split(" ", 1) for line in listed.splitlines()) if name == release]
+    if not places:
+        raise MissingError(f"{BACKPORTS} is for a machine of Debian's whose package sources have its release.")
+    own = directory() / f"apt-{release}"
+    for folder in ("lists/partial", "archives/partial"):
+        (own / folder).mkdir(parents=True, exist_ok=True)
+    (own / "sources.list").write_text(f"deb {places[0]} {release}-backports main\n", encoding="ascii")
+    return (
+        *(f"-oDir::Etc::{option}" for option in (f"sourcelist={own}/sources.list", "sourceparts=-")),
+        *(f"-oDir::{option}" for option in (f"State::lists={own}/lists", f"Cache={own}")),
+    )
+
+
+def _newest(sources: Sequence[str]) -> Kernel:
+    image = _image_package(_output("apt-cache", *sources, "depends", META))
+    wanted = [(image, _version(image, _output("apt-cache", *sources, "policy", image)), sources)]
+    wanted += [(name, _version(name, _output("apt-cache", "policy", name)), ()) for name in BESIDE]
+    sign = hashlib.sha256(repr([(name, version) for name, version, _sources in wanted]).encode()).hexdigest()[:12]
     root = directory() / f"{image}-{sign}"
     if not root.is_dir():
-        _unpack(packages, root)
+        _unpack(wanted, root)
     return Kernel(root)
 
 
@@ -117,17 +142,17 @@ def _output(*command: str) -> str:
     return done.stdout
 
 
-def _unpack(packages: list[tuple[str, str]], root: Path) -> None:
+def _unpack(wanted: Sequence[tuple[str, str, Sequence[str]]], root: Path) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root.parent) as place:
-        wanted = [f"{name}={version}" for name, version in packages]
-        # Root downloads without the sandbox's user, who may not write here.
-        command = ["apt-get", "-o", "APT::Sandbox::User=root", "download", *wanted]
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MissingError(
-                f"apt-get download {' '.join(wanted)} failed: {done.stderr.strip()}. Run apt-get update."
-            )
+        for name, version, sources in wanted:
+            # Root downloads without the sandbox's user, who may not write here.
+            command = ["apt-get", *sources, "-o", "APT::Sandbox::User=root", "download", f"{name}={version}"]
+            done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise MissingError(
+                    f"apt-get download {name}={version} failed: {done.stderr.strip()}. Run apt-get update."
+                )
         content = Path(place) / "root"
         for package in sorted(Path(place).glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(package), str(content)], check=True)
