@@ -204,6 +204,20 @@ def installed_gates() -> list[Gate]:
     return gates
 
 
+def other_kernel(guest: Gate, age: str, suite: str) -> Gate:
+    """The gate once more, with the kernel of another suite of Debian's, and without the slow variations."""
+    report = REPORTS / f"guest-{age}-kernel.xml"
+    return replace(
+        guest,
+        name=f"guest-{age}-kernel",
+        commands=[script("guest.py", str(report))],
+        groups=(),
+        environment={**guest.environment, "PODNET_FULL": "", "PODNET_GUEST_SUITE": suite},
+        reports=(report,),
+        only_on_request=not FULL,
+    )
+
+
 def live_gates() -> list[Gate]:
     """Checks on the real kernel, a real etcd, systemd hosts. Each makes hosts of its own; two demos share a lab."""
     gates = []
@@ -245,17 +259,7 @@ def live_gates() -> list[Gate]:
             needs_tools=True,
             tries=2,
         )
-        newest_kernel = replace(
-            guest,
-            name="guest-newest-kernel",
-            commands=[script("guest.py", str(REPORTS / "guest-newest-kernel.xml"))],
-            groups=(),
-            # Not the slow variations once more.
-            environment={**guest.environment, "PODNET_FULL": "", "PODNET_GUEST_BACKPORTS": "1"},
-            reports=(REPORTS / "guest-newest-kernel.xml",),
-            only_on_request=not FULL,
-        )
-        gates += [guest, newest_kernel]
+        gates += [guest, other_kernel(guest, "oldest", "bullseye"), other_kernel(guest, "newest", "backports")]
         gates.append(
             pytest_gate(
                 "kube",

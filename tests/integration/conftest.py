@@ -216,7 +216,7 @@ GUEST_FULL = {
     "network_policy/test_enforcement.py": (
         *(
             f"{test}[{release}]"
-            for release in ("v1.1", "v1.1-npa-v1alpha2")
+            for release in ("v1.1", "v1.1-npa-v1alpha1", "v1.1-npa-v1alpha2")
             for test in (
                 "test_engine_and_packets_agree",
                 "test_connections_that_were_open_before_a_policy",

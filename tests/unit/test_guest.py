@@ -62,7 +62,7 @@ def test_sources_without_a_kernel_are_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Apt:
-    """The programs of apt on a machine with the sources of one release; the kernel of its backports is another."""
+    """The programs of apt on a machine with the sources of one release, and another kernel in any other suite."""
 
     def __init__(self, release: str) -> None:
         self.release = release
@@ -72,7 +72,7 @@ class Apt:
         option = next((each for each in command if each.startswith("-oDir::Etc::sourcelist=")), "")
         if option:
             self.sources.append(Path(option.partition("=")[2]).read_text())
-        image = "linux-image-9-backports" if option else "linux-image-6-stable"
+        image = "linux-image-9-other" if option else "linux-image-6-stable"
         said = {
             "indextargets": f"{self.release}-security apt.example/security\n{self.release} apt.example/debian\n",
             "depends": f"linux-image-amd64\n  Depends: {image}\n",
@@ -95,24 +95,27 @@ def apt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Apt:
     monkeypatch.setattr(subprocess, "run", made.run)
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"VERSION_CODENAME": "bookworm"})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(guest_kernel.BACKPORTS, raising=False)
+    monkeypatch.delenv(guest_kernel.SUITE, raising=False)
     return made
 
 
-def test_the_kernel_is_that_of_the_release_or_of_its_backports(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("given", "suite"), [("backports", "bookworm-backports"), ("bullseye", "bullseye")])
+def test_the_kernel_is_that_of_the_release_or_of_another_suite(
+    apt: Apt, monkeypatch: pytest.MonkeyPatch, given: str, suite: str
+) -> None:
     assert guest_kernel.kernel().release == "6-stable"
     assert apt.sources == []
-    monkeypatch.setenv(guest_kernel.BACKPORTS, "1")
-    assert guest_kernel.kernel().release == "9-backports"
-    assert set(apt.sources) == {"deb apt.example/debian bookworm-backports main\n"}
-    monkeypatch.setenv(guest_kernel.BACKPORTS, "0")
+    monkeypatch.setenv(guest_kernel.SUITE, given)
+    assert guest_kernel.kernel().release == "9-other"
+    assert set(apt.sources) == {f"deb apt.example/debian {suite} main\n"}
+    monkeypatch.setenv(guest_kernel.SUITE, "")
     assert guest_kernel.kernel().release == "6-stable"
 
 
-def test_backports_of_a_release_that_no_source_has(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suite_beside_a_release_that_no_source_has(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
     apt.release = "other"
-    monkeypatch.setenv(guest_kernel.BACKPORTS, "1")
-    with pytest.raises(MissingError, match=guest_kernel.BACKPORTS):
+    monkeypatch.setenv(guest_kernel.SUITE, "backports")
+    with pytest.raises(MissingError, match=guest_kernel.SUITE):
         guest_kernel.kernel()
 
 

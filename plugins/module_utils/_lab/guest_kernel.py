@@ -25,8 +25,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import MissingE
 META = "linux-image-amd64"
 """Debian's package that depends on the newest kernel of the release."""
 
-BACKPORTS = "PODNET_GUEST_BACKPORTS"
-"""The variable with which the kernel is that of the release's backports, which are newer."""
+SUITE = "PODNET_GUEST_SUITE"
+"""The variable that names another suite of Debian's for the kernel: C(bullseye), or C(backports) of this release."""
 
 BESIDE = ("kmod", "wireguard-tools", "openssh-server", "libwrap0")
 """Packages that a machine with such a kernel has: the programs modprobe, wg and sshd, and a library of sshd's."""
@@ -63,12 +63,13 @@ def directory() -> Path:
 
 
 def kernel() -> Kernel:
-    """The newest kernel of this machine's package sources, from the cache or unpacked into it; with BACKPORTS that of
-    the backports, whether or not the machine has them among its sources. Raises MissingError."""
+    """The newest kernel of this machine's package sources, from the cache or unpacked into it; with SUITE that of
+    another suite, which need not be among the sources. Raises MissingError."""
     check_programs(PROGRAMS)
     if shutil.which("apt-get") is None:
         raise MissingError("A guest's kernel is a package of Debian's, and this machine has no apt-get.")
-    sources = _backports() if os.environ.get(BACKPORTS, "") not in ("", "0") else ()
+    suite = os.environ.get(SUITE, "")
+    sources = _sources(suite) if suite else ()
     try:
         return _newest(sources)
     except MissingError:
@@ -90,17 +91,18 @@ def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
         )
 
 
-def _backports() -> tuple[str, ...]:
-    """Options of apt's programs with which they know the backports of this machine's release and nothing else."""
+def _sources(suite: str) -> tuple[str, ...]:
+    """Options of apt's programs with which they know a suite of this machine's archive and nothing else."""
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     listed = _output("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages")
     places = [place for name, place in (line.split(" ", 1) for line in listed.splitlines()) if name == release]
     if not places:
-        raise MissingError(f"{BACKPORTS} is for a machine of Debian's whose package sources have its release.")
-    own = directory() / f"apt-{release}"
+        raise MissingError(f"{SUITE} is for a machine of Debian's whose package sources have its release.")
+    name = f"{release}-backports" if suite == "backports" else suite
+    own = directory() / f"apt-{name}"
     for folder in ("lists/partial", "archives/partial"):
         (own / folder).mkdir(parents=True, exist_ok=True)
-    (own / "sources.list").write_text(f"deb {places[0]} {release}-backports main\n", encoding="ascii")
+    (own / "sources.list").write_text(f"deb {places[0]} {name} main\n", encoding="ascii")
     return (
         *(f"-oDir::Etc::{option}" for option in (f"sourcelist={own}/sources.list", "sourceparts=-")),
         *(f"-oDir::{option}" for option in (f"State::lists={own}/lists", f"Cache={own}")),

@@ -44,7 +44,7 @@ SPACES = ("east", "west")
 CANARIES = "canary"
 RELEASES = [
     _enforced.Release(cache.NETWORK_POLICY),
-    *(_enforced.Release(cache.NEWER_NETWORK_POLICY, flavour) for flavour in ("", "npa-v1alpha2")),
+    *(_enforced.Release(cache.NEWER_NETWORK_POLICY, flavour) for flavour in ("", *cache.ADMIN_POLICIES)),
 ]
 ADMIN_RELEASES = [release for release in RELEASES if release.flavour]
 LISTENING = [(protocol, port) for protocol in PROTOCOLS for port in PORTS]
