@@ -10,9 +10,7 @@ for word in $(/bin/busybox cat proc/cmdline); do
         podnet.share=*) share=${word#*=} ;;
     esac
 done
-for directory in tmp var/tmp; do
-    /bin/busybox mount -t tmpfs -o mode=1777 tmpfs "$directory"
-done
+/bin/busybox mount -t tmpfs -o mode=1777 tmpfs var/tmp
 /bin/busybox mkdir -p ".$share"
 /bin/busybox mount -t 9p -o "rw,$options" share ".$share" || fail "no $share"
 /bin/busybox hostname guest

@@ -75,7 +75,8 @@ done
 /bin/busybox ln -s /proc/self/fd/1 dev/stdout
 /bin/busybox ln -s /proc/self/fd/2 dev/stderr
 /bin/busybox mount -t devpts -o mode=620,ptmxmode=666 devpts dev/pts
-for directory in dev/shm run; do
+# What the machine has in /tmp is not the guest's, whose systemd would remove it file by file.
+for directory in dev/shm run tmp; do
     /bin/busybox mount -t tmpfs -o mode=1777 tmpfs "$directory"
 done
 /bin/busybox mount -t cgroup2 cgroup2 sys/fs/cgroup
