@@ -23,9 +23,9 @@ def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> d
     process with each host's result, which keeps those of all hosts at once. Raises InputError.
     """
     given = dict(arguments)
-    source, name = given.pop("leases_from", None), given.pop("name", None)
-    if not source:
-        return {**given, **({} if name is None else {"name": name})}
+    if not given.get("leases_from"):
+        return given
+    source, name = given.pop("leases_from"), given.pop("name", None) or variables["inventory_hostname"]
     twice = [option for option in INSTEAD if given.get(option) is not None]
     if twice:
         raise InputError(f"leases_from and {twice[0]} exclude each other; leave {twice[0]} out")
@@ -34,7 +34,6 @@ def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> d
         raise InputError(
             f"leases_from: the variable {source} holds no result of podnet.cni.flannel_lease; register one by that name"
         )
-    name = name or variables["inventory_hostname"]
     own = [lease for lease in result["leases"] if lease["name"] == name]
     if not own:
         raise InputError(f"leases_from: {source} has no lease of {name}; let flannel_lease make one, or give its name")

@@ -41,7 +41,7 @@ def test_others_that_were_not_asked_for_are_none() -> None:
 
 @pytest.mark.parametrize("given", [OTHER, {**OTHER, "name": "c", "store": "etcd"}, {**OTHER, "leases_from": None}])
 def test_without_it_the_module_gets_what_the_task_says(given: dict[str, Any]) -> None:
-    assert action.with_leases(given, VARIABLES) == {key: value for key, value in given.items() if value is not None}
+    assert action.with_leases(given, VARIABLES) == given
 
 
 @pytest.mark.parametrize(
