@@ -325,7 +325,7 @@ def test_connections_that_were_open_before_a_policy(running: Running, kept: list
         for name in KEPT:
             running.probers[name].told("say")
         assert running.probers[KEEPS].told("hear", QUIET) == [True] * len(kept)
-        assert asked(running, kept, True, QUIET) == [True] * len(kept)
+        assert asked(running, kept, True, REPEATED) == [True] * len(kept)
     running.policies([])
     assert disagreements(running, dict.fromkeys(news(), "allow"))[0] == []
     assert asked(running, kept, True, REPEATED) == [True] * len(kept)
