@@ -34,7 +34,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 KINDS = {"net": CLONE_NEWNET, "uts": 0x04000000, "ipc": 0x08000000, "mnt": CLONE_NEWNS}
 # How ansible names the module that it has packed. Of other collections nothing is imported here.
-PACKED = re.compile(rb"module_fqn='((?:ansible_collections\.podnet\.cni\.plugins|ansible)\.modules\.\w+)'")
+PACKED = re.compile(rb"module_fqn='(ansible_collections\.podnet\.cni\.plugins|ansible)\.modules\.\w+'")
 MS_REC, MS_SLAVE, MNT_DETACH = 0x4000, 0x80000, 2
 PR_SET_PDEATHSIG = 1
 
@@ -71,8 +71,6 @@ def enter_same(pid: int) -> None:
 
 def prepare(program: str) -> None:
     """Import what the program imports, so that each run of it starts with that."""
-    if not program:
-        return
     # A second import of the program itself has to happen: it runs as __main__. Only what it imported stays.
     with contextlib.suppress(Exception):
         importlib.import_module(program)
@@ -113,8 +111,7 @@ def execute(program: str) -> None:
 def execute_input() -> None:
     """Run what comes on standard input, as an interpreter without arguments does."""
     text = sys.stdin.buffer.read()
-    found = PACKED.search(text)
-    if found is None:
+    if not PACKED.search(text):
         copy = os.memfd_create("input")
         os.write(copy, text)
         os.lseek(copy, 0, os.SEEK_SET)
@@ -127,7 +124,8 @@ def execute_input() -> None:
 
 def serve(control: socket.socket) -> str | None:
     """Fork for each request until the other side closes; returns the program to run in a child, else None."""
-    prepared: set[str] = set()
+    # What comes on standard input is a module, and those were prepared before.
+    prepared = {""}
     listens = control.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)

@@ -139,6 +139,7 @@ FULL = {
         "test_a_reboot_is_a_reboot",
         "test_a_guest_that_was_killed_is_switched_on_again",
         "test_nothing_is_left",
+        "test_wireguard_is_brought_back_at_a_reboot",
     ),
     "rollout/test_rollout.py": (
         *(f"test_interruption_at_any_write_is_mended_by_the_next_run[{writes}]" for writes in (1, 3, 4)),

@@ -27,6 +27,8 @@ from ansible_collections.podnet.cni.tests.integration._cluster import Run
 NAME = f"test-guest-{os.getpid()}"
 FOLDER = Path("/run/podnet-lab") / NAME
 NETWORK = {"Network": "10.77.0.0/16", "Backend": {"Type": "vxlan"}}
+SECRET = {"Network": "10.78.0.0/16", "Backend": {"Type": "wireguard"}}
+RESTORE = "podnet-cni-restore.service"
 # Without KVM, on a machine that does other things, a reboot takes minutes.
 PATIENCE = 900
 
@@ -43,7 +45,7 @@ class Lab:
         """Run the role lab, with other programs where C(path) says so."""
         variables = {
             "ansible_python_interpreter": sys.executable,
-            # A guest that was rebooted has nothing in /tmp.
+            # A guest has nothing of the machine's /tmp.
             "lab_python_interpreter": sys.executable,
             "lab_name": NAME,
             "lab_hosts": 2,
@@ -146,6 +148,32 @@ def test_nothing_is_left(lab: Lab) -> None:
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert [line for line in running.splitlines() if str(FOLDER) in line] == []
     assert NAME not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_wireguard_is_brought_back_at_a_reboot(tmp_path: Path) -> None:
+    """By the unit of the role and before any run of it: link, address, route, key and peers."""
+    need_guests()
+    lab = Lab(tmp_path, ["node1", "node2"], SECRET)
+    # Of hosts in namespaces the machine's systemd knows nothing; these have one of their own.
+    services = {"overlay_manage_services": True, "node_manage_services": True}
+    try:
+        lab.make().ok()
+        lab.playbook("podnet.cni.overlay", **services).ok()
+        # A guest's systemd has a target of its own, and what is enabled is wanted by another.
+        lab.said("node2", f"systemctl add-wants podnet-guest.target {RESTORE}")
+        lab.reboot("node2")
+        # Its sshd answers before that.
+        wait = f"for i in $(seq {PATIENCE}); do systemctl is-active {RESTORE} && exit; sleep 1; done; exit 1"
+        lab.said("node2", wait)
+        # The other side finds out by itself that its session is no more; the one that was away opens one at once.
+        for here, there in (("node2", "node1"), ("node1", "node2")):
+            target = lab.address(there, "flannel-wg")
+            assert " 0% packet loss" in lab.said(here, f"ping -c 3 -W 30 {target}")
+        again = lab.playbook("podnet.cni.overlay", **services).ok()
+        assert again.changed == 0, again.text
+    finally:
+        lab.make(lab_state="absent").ok()
+    assert not FOLDER.exists()
 
 
 def test_a_name_that_no_host_has_is_refused(lab: Lab) -> None:
