@@ -21,6 +21,12 @@ from ansible_collections.podnet.cni.tests.tools import cache
 REFUSED = "Couldn't fetch network config"
 READY = "Wrote subnet file"
 TIMEOUT = 40.0
+# What the container of flanneld's DaemonSet may do: NET_ADMIN and NET_RAW, and no write below /proc/sys.
+CONTAINER = """\
+mount --bind /proc/sys /proc/sys
+mount -o remount,ro,bind /proc/sys
+exec setpriv --bounding-set=-all,+net_admin,+net_raw "$@"
+"""
 _ASKS = ("Waiting 10m0s for node controller to sync", "Node controller skips sync")
 
 
@@ -53,13 +59,17 @@ def kubernetes_refusal(file: Path, log: Path) -> str:
 
 
 class Flanneld:
-    """One flanneld on C(host) that reads C(prefix) of C(etcd); its files lie in C(directory)."""
+    """One flanneld on C(host) that reads C(prefix) of C(etcd); its files lie in C(directory). In a C(container) it has
+    the rights of that."""
 
-    def __init__(self, host: Host, etcd: EtcdServer, prefix: str, directory: Path, *arguments: str) -> None:
+    def __init__(
+        self, host: Host, etcd: EtcdServer, prefix: str, directory: Path, *arguments: str, container: bool = False
+    ) -> None:
         self.host = host
         self.subnet_file = directory / "subnet.env"
         self._log = directory / "flanneld.log"
         self._command = host.enter(
+            *(("unshare", "--mount", "sh", "-ec", CONTAINER, "sh") if container else ()),
             program(),
             f"--etcd-endpoints=unix://{etcd.socket}",
             f"--etcd-prefix={prefix}",

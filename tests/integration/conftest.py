@@ -175,6 +175,10 @@ RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 # In the guest a test takes ten times as long, so of each kind one is run there: both backends, one family and both,
 # keys and modes, repair, the restore at boot, and two bad links. The rest is left to PODNET_FULL=1.
 GUEST_FULL = {
+    "dataplane/test_container.py": tuple(
+        f"test_but_for_what_it_may_not_write_it_is_what_the_module_makes[{name}]"
+        for name in ("ipip", "wireguard", "wireguard-separate", "wireguard-auto")
+    ),
     "dataplane/test_flanneld.py": tuple(
         f"{test}[{name}]"
         for test in ("test_equal_to_flanneld", "test_takes_over_from_flanneld")
