@@ -54,6 +54,7 @@ def template(text: str, **changes: Any) -> Any:
         "_overlay_prepared_again": {},
         "_overlay_plan": {"leases": [LEASE, {**LEASE, "name": "edge-2"}], "network_config": CONFIG},
         "_overlay_leases": {},
+        "_overlay_dataplane": {"lease": LEASE},
     }
     variables = {**trusted({**read("defaults"), **read("vars")}), **host, **changes}
     templar = ansible.template.Templar(loader=DataLoader(), variables=variables)
