@@ -71,10 +71,14 @@ def test_but_for_what_it_may_not_write_it_is_what_the_module_makes(
         daemon.start()
         try:
             assert daemon.wait(_flanneld.READY), daemon.log()
-            # Of all that a peer needs, routes come last.
-            routes = ["10.5.9.0/24", *(["fd00:10:5:9::/64"] if "EnableIPv6" in wanted else [])]
-            shown = "ip -4 route show; ip -6 route show"
-            assert daemon.until(lambda: all(route in host.shell(shown) for route in routes)), daemon.log()
+            # Of all that a peer needs, its routes come last; with wireguard it has none of its own.
+            subnets = ["10.5.9.0/24", *(["fd00:10:5:9::/64"] if "EnableIPv6" in wanted else [])]
+            shown = (
+                "wg show all allowed-ips"
+                if wanted["Backend"]["Type"] == "wireguard"
+                else "ip -4 route show; ip -6 route show"
+            )
+            assert daemon.until(lambda: all(subnet in host.shell(shown) for subnet in subnets)), daemon.log()
             stored = etcd.get(f"{PREFIX}/subnets/")
             found = [to_dict(decode(each.rsplit("/", 1)[1], value)) for each, value in stored.items()]
             (own,) = [each for each in found if each["public_ip"] != "198.18.0.9"]
