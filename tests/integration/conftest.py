@@ -244,13 +244,16 @@ ALL = os.environ.get("PODNET_FULL", "") not in ("", "0")
 GUEST = set(filter(None, os.environ.get("PODNET_GUEST", "").split(",")))
 
 
+def missing(item: pytest.Item) -> list[str]:
+    """The features that the test needs and the running kernel lacks."""
+    return sorted(feature for feature in features_of(item, MARK) if not has(feature))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what the kernel cannot do, before a fixture is made."""
-    missing = ", ".join(sorted(feature for feature in features_of(item, MARK) if not has(feature)))
-    if missing and not ALL and left(item, GUEST_LEFT):
-        pytest.skip(f"left to make test-full, which runs it in the guest: the machine's kernel has no {missing}")
-    if missing:
-        pytest.skip(f"this kernel has no {missing}")
+    lacks = missing(item)
+    if lacks:
+        pytest.skip(f"this kernel has no {', '.join(lacks)}")
 
 
 def left(item: pytest.Item, names: set[str]) -> bool:
@@ -258,10 +261,16 @@ def left(item: pytest.Item, names: set[str]) -> bool:
     return bool({f"{item.path}::{name}" for name in (item.name, item.originalname)} & names)
 
 
+def left_out(item: pytest.Item) -> bool:
+    """Whether the test is not for this run, on this kernel."""
+    if not ALL and (left(item, LEFT) or (left(item, GUEST_LEFT) and (GUEST or missing(item)))):
+        return True
+    return bool(GUEST) and not features_of(item, MARK, DIFFERS) & GUEST
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests of long files first; within a file, and among the others, nothing moves."""
-    names = set() if ALL else LEFT | GUEST_LEFT if GUEST else LEFT
-    out = [item for item in items if left(item, names) or (GUEST and not features_of(item, MARK, DIFFERS) & GUEST)]
+    out = [item for item in items if left_out(item)]
     config.hook.pytest_deselected(items=out)
     items[:] = [item for item in items if item not in out]
     items.sort(key=lambda item: RANK.get(str(item.path), len(RANK)))
