@@ -25,7 +25,9 @@ def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> d
     given = dict(arguments)
     if not given.get("leases_from"):
         return given
-    source, name = given.pop("leases_from"), given.pop("name", None) or variables["inventory_hostname"]
+    source, name = given.pop("leases_from"), str(given.pop("name", None) or variables["inventory_hostname"])
+    if not isinstance(source, str):
+        raise InputError("leases_from takes the name of a variable, not what it holds; leave out the braces")
     twice = [option for option in INSTEAD if given.get(option) is not None]
     if twice:
         raise InputError(f"leases_from and {twice[0]} exclude each other; leave {twice[0]} out")

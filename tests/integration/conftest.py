@@ -177,7 +177,7 @@ RANK = {str(HERE / name): number for number, name in enumerate(LONG)}
 GUEST_FULL = {
     "dataplane/test_container.py": tuple(
         f"test_but_for_what_it_may_not_write_it_is_what_the_module_makes[{name}]"
-        for name in ("ipip", "wireguard", "wireguard-separate", "wireguard-auto")
+        for name in ("ipip", "ipip-directrouting", "wireguard", "wireguard-separate", "wireguard-auto")
     ),
     "dataplane/test_flanneld.py": tuple(
         f"{test}[{name}]"

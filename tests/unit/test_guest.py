@@ -66,16 +66,17 @@ class Apt:
 
     def __init__(self, release: str) -> None:
         self.release = release
+        self.kernels = {"own": "linux-image-6-stable", "other": "linux-image-9-other"}
         self.sources: list[str] = []
 
     def run(self, command: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
         option = next((each for each in command if each.startswith("-oDir::Etc::sourcelist=")), "")
         if option:
             self.sources.append(Path(option.partition("=")[2]).read_text())
-        image = "linux-image-9-other" if option else "linux-image-6-stable"
+        image = self.kernels.get("other" if option else "own")
         said = {
             "indextargets": f"{self.release}-security apt.example/security\n{self.release} apt.example/debian\n",
-            "depends": f"linux-image-amd64\n  Depends: {image}\n",
+            "depends": f"linux-image-amd64\n  Depends: {image}\n" if image else "",
             "policy": "Candidate: 1\n",
         }
         if "download" in command:
@@ -110,6 +111,13 @@ def test_the_kernel_is_that_of_the_release_or_of_another_suite(
     assert set(apt.sources) == {f"deb apt.example/debian {suite} main\n"}
     monkeypatch.setenv(guest_kernel.SUITE, "")
     assert guest_kernel.kernel().release == "6-stable"
+
+
+def test_a_suite_that_the_archive_has_not_is_named(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:
+    del apt.kernels["other"]
+    monkeypatch.setenv(guest_kernel.SUITE, "buzz")
+    with pytest.raises(MissingError, match=f"{guest_kernel.SUITE}=buzz leads to none"):
+        guest_kernel.kernel()
 
 
 def test_a_suite_beside_a_release_that_no_source_has(apt: Apt, monkeypatch: pytest.MonkeyPatch) -> None:

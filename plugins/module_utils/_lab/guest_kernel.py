@@ -69,15 +69,14 @@ def kernel() -> Kernel:
     if shutil.which("apt-get") is None:
         raise MissingError("A guest's kernel is a package of Debian's, and this machine has no apt-get.")
     suite = os.environ.get(SUITE, "")
-    sources = _sources(suite) if suite else ()
     try:
-        return _newest(sources)
+        return _newest(suite)
     except MissingError:
         if os.geteuid():
             raise
         # Lists that are missing, or name packages that the archive no longer has.
-        subprocess.run(["apt-get", *sources, "update"], capture_output=True, check=False)
-        return _newest(sources)
+        subprocess.run(["apt-get", *_sources(suite), "update"], capture_output=True, check=False)
+        return _newest(suite)
 
 
 def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
@@ -92,7 +91,10 @@ def check_programs(wanted: tuple[tuple[str, str], ...]) -> None:
 
 
 def _sources(suite: str) -> tuple[str, ...]:
-    """Options of apt's programs with which they know a suite of this machine's archive and nothing else."""
+    """Options of apt's programs with which they know a suite of this machine's archive and nothing else, none where
+    it is empty and what the machine knows will do."""
+    if not suite:
+        return ()
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     listed = _output("apt-get", "indextargets", "--format", "$(CODENAME) $(REPO_URI)", "Created-By: Packages")
     places = [place for name, place in (line.split(" ", 1) for line in listed.splitlines()) if name == release]
@@ -109,8 +111,9 @@ def _sources(suite: str) -> tuple[str, ...]:
     )
 
 
-def _newest(sources: Sequence[str]) -> Kernel:
-    image = _image_package(_output("apt-cache", *sources, "depends", META))
+def _newest(suite: str) -> Kernel:
+    sources = _sources(suite)
+    image = _image_package(_output("apt-cache", *sources, "depends", META), suite)
     wanted = [(image, _version(image, _output("apt-cache", *sources, "policy", image)), sources)]
     wanted += [(name, _version(name, _output("apt-cache", "policy", name)), ()) for name in BESIDE]
     sign = hashlib.sha256(repr([(name, version) for name, version, _sources in wanted]).encode()).hexdigest()[:12]
@@ -120,9 +123,14 @@ def _newest(sources: Sequence[str]) -> Kernel:
     return Kernel(root)
 
 
-def _image_package(depends: str) -> str:
+def _image_package(depends: str, suite: str) -> str:
     """The kernel package out of what C(apt-cache depends) prints of the meta package."""
     found = re.search(r"Depends: (linux-image-\S+)", depends)
+    if found is None and suite:
+        raise MissingError(
+            f"A guest's kernel is the package {META}, and {SUITE}={suite} leads to none. "
+            "Name a suite that this machine's archive of Debian has, like backports."
+        )
     if found is None:
         raise MissingError(
             f"A guest's kernel is the package {META}, which the package sources of this machine have not. "

@@ -5,8 +5,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import (
+    decode,
+    encode_key,
+    encode_value,
+    from_dict,
+    to_dict,
+)
+from ansible_collections.podnet.cni.tests.integration._etcd import EtcdServer
+
+PREFIX = "/coreos.com/network"
 VXLAN = {"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan"}}
 DUAL = {
     "EnableIPv6": True,
@@ -37,6 +48,35 @@ def lease(number: int, backend: str = "vxlan", *, ipv6: bool = False) -> dict[st
         if ipv6:
             found["backend_v6_data"] = {"VNI": 1, "VtepMAC": f"02:00:00:06:{high:02x}:{low:02x}"}
     return found
+
+
+def lease_in(wanted: dict[str, Any], number: int, public_key: str = "") -> dict[str, Any]:
+    """The lease of node `number` in the network of this config, with its key of wireguard."""
+    backend = wanted["Backend"]
+    made = lease(number, backend["Type"], ipv6=bool(wanted.get("EnableIPv6")))
+    if public_key:
+        made["backend_data"] = {"PublicKey": public_key, "Port": 51820}
+        if "ipv6_subnet" in made:
+            made["backend_v6_data"] = {"PublicKey": public_key, "Port": backend.get("ListenPortV6", 51821)}
+    return made
+
+
+def write_config(etcd: EtcdServer, wanted: dict[str, Any]) -> None:
+    """Put the network config where flanneld reads it."""
+    etcd.put(f"{PREFIX}/config", json.dumps(wanted))
+
+
+def write(etcd: EtcdServer, made: dict[str, Any]) -> str:
+    """Put a lease beside the config; returns the last part of its key."""
+    parsed = from_dict(made)
+    etcd.put(f"{PREFIX}/subnets/{encode_key(parsed)}", encode_value(parsed))
+    return encode_key(parsed)
+
+
+def read(etcd: EtcdServer) -> dict[str, dict[str, Any]]:
+    """All leases by the last part of their keys."""
+    stored = {key.rsplit("/", 1)[1]: text for key, text in etcd.get(f"{PREFIX}/subnets/").items()}
+    return {key: to_dict(decode(key, text)) for key, text in stored.items()}
 
 
 def options(

@@ -5,26 +5,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import (
-    decode,
-    encode_key,
-    encode_value,
-    from_dict,
-    to_dict,
-)
 from ansible_collections.podnet.cni.tests.integration import _etcd, _flanneld
 from ansible_collections.podnet.cni.tests.integration._kernel import needs
 from ansible_collections.podnet.cni.tests.integration._netns import Host
-from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config, lease
+from ansible_collections.podnet.cni.tests.integration.dataplane import _leases
+from ansible_collections.podnet.cni.tests.integration.dataplane._leases import config
 from ansible_collections.podnet.cni.tests.integration.dataplane.test_tunnels import PSK
 
-PREFIX = "/coreos.com/network"
 CASES: dict[str, dict[str, Any]] = {
     "ipip": config("ipip"),
     "ipip-directrouting": config("ipip", DirectRouting=True),
@@ -39,33 +31,25 @@ class Network:
 
     def __init__(self, hosts: list[Host], etcd: _etcd.EtcdServer, wanted: dict[str, Any], directory: Path) -> None:
         self.theirs, *self.ours = hosts
-        self.daemon = _flanneld.Flanneld(self.theirs, etcd, PREFIX, directory)
+        self.daemon = _flanneld.Flanneld(self.theirs, etcd, _leases.PREFIX, directory)
         self._etcd = etcd
         self._config = wanted
-        self._backend = str(wanted["Backend"]["Type"])
         self._directory = directory
         self._own: dict[int, str] = {}
-        etcd.put(f"{PREFIX}/config", json.dumps(wanted))
+        _leases.write_config(etcd, wanted)
 
     def join(self, host: Host) -> None:
         """Write the lease of a host of ours."""
-        made = lease(host.number, self._backend, ipv6=bool(self._config.get("EnableIPv6")))
-        if self._backend == "wireguard":
+        key = ""
+        if self._config["Backend"]["Type"] == "wireguard":
             key = host.module(
                 module="flannel_dataplane_prepare", network_config=self._config, wireguard_key_file=self._key(host)
             )["public_key"]
-            ports = self._config["Backend"]
-            made["backend_data"] = {"PublicKey": key, "Port": 51820}
-            if "ipv6_subnet" in made:
-                made["backend_v6_data"] = {"PublicKey": key, "Port": ports.get("ListenPortV6", 51821)}
-        parsed = from_dict(made)
-        self._own[host.number] = encode_key(parsed)
-        self._etcd.put(f"{PREFIX}/subnets/{self._own[host.number]}", encode_value(parsed))
+        self._own[host.number] = _leases.write(self._etcd, _leases.lease_in(self._config, host.number, key))
 
     def program(self) -> None:
         """Program the hosts of ours by what is in etcd."""
-        stored = self._etcd.get(f"{PREFIX}/subnets/")
-        leases = {key.rsplit("/", 1)[1]: to_dict(decode(key.rsplit("/", 1)[1], text)) for key, text in stored.items()}
+        leases = _leases.read(self._etcd)
         for host in self.ours:
             own = self._own[host.number]
             result = host.module(

@@ -170,8 +170,7 @@ def test_two_plays_at_once_with_different_configs(lab: Lab) -> None:
         failed = {vni: done[-1] for vni, done in results.items() if done[-1].get("failed")}
         assert failed.keys() == plays.keys() - {stored}, results
         (told,) = failed.values()
-        # What the other one wrote, or that it wrote in the same moment.
-        assert "VNI" in told["msg"] or "changed while the config was written; run again" in told["msg"], told["msg"]
+        assert "VNI" in told["msg"], told["msg"]
         check_consistent(lab, {item["public_ip"] for item in plays[stored]})
         # The second one, started again, is refused as well: leases stand that another network would strand.
         (second,) = failed

@@ -317,7 +317,7 @@ def test_connections_that_were_open_before_a_policy(running: Running, kept: list
     assert disagreements(running, dict.fromkeys(news(), "deny"))[0] == []
     stay = running.profile.keeps_established
     if running.strict:
-        # In silence: an answer that is on its way when the agent looks lets its connection pass again.
+        # In silence: of those that are used meanwhile some do not stop.
         time.sleep(LOOKED)
     assert asked(running, kept, stay, QUIET) == [stay] * len(kept)
     if not stay:

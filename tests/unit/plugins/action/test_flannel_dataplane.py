@@ -20,6 +20,7 @@ VARIABLES = {
     "inventory_hostname": "b",
     "leased": {"leases": [ONE, TWO, THREE], "others": [FOREIGN]},
     "alone": {"leases": [TWO]},
+    "numbers": {"leases": [{"name": "7"}, TWO]},
     "skipped": {"skipped": True},
 }
 OTHER = {"network_config": {}, "state": "present"}
@@ -32,6 +33,7 @@ def test_the_host_has_its_own_lease_and_the_others_are_peers() -> None:
 
 def test_by_another_name_than_that_of_the_inventory() -> None:
     assert action.with_leases({"leases_from": "leased", "name": "c"}, VARIABLES)["lease"] == THREE
+    assert action.with_leases({"leases_from": "numbers", "name": 7}, VARIABLES)["lease"] == {"name": "7"}
 
 
 def test_others_that_were_not_asked_for_are_none() -> None:
@@ -49,6 +51,7 @@ def test_without_it_the_module_gets_what_the_task_says(given: dict[str, Any]) ->
     [
         ({"leases_from": "typo"}, "the variable typo holds no result of podnet.cni.flannel_lease"),
         ({"leases_from": "skipped"}, "the variable skipped holds no result"),
+        ({"leases_from": VARIABLES["leased"]}, "takes the name of a variable, not what it holds"),
         ({"leases_from": "leased", "name": "d"}, "leased has no lease of d"),
         ({"leases_from": "leased", "lease": TWO}, "leases_from and lease exclude each other"),
         ({"leases_from": "leased", "peers": []}, "leases_from and peers exclude each other"),
