@@ -55,7 +55,6 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.module_utils._distributions import audit
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 
 
@@ -67,6 +66,8 @@ def distribution_findings(hosts: Any, cluster: Any = None, skip: Any = ()) -> li
         raise AnsibleFilterError(f"distribution_findings: cluster is {cluster!r}. Give a dictionary.")
     if isinstance(skip, (str, Mapping)) or not isinstance(skip, Sequence):
         raise AnsibleFilterError(f"distribution_findings: skip is {skip!r}. Give a list of ids of checks.")
+    from ansible_collections.podnet.cni.plugins.module_utils._distributions import audit
+
     try:
         return audit.findings(hosts, cluster, [str(name) for name in skip])
     except PodnetError as error:

@@ -52,7 +52,6 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.podnet.cni.plugins.module_utils._distributions import report
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
 
 
@@ -62,6 +61,8 @@ def distribution_settings(hosts: Any, cluster: Any = None) -> dict[str, Any]:
         raise AnsibleFilterError("distribution_settings needs a dictionary: names of hosts to their facts.")
     if cluster is not None and not isinstance(cluster, Mapping):
         raise AnsibleFilterError(f"distribution_settings: cluster is {cluster!r}. Give a dictionary.")
+    from ansible_collections.podnet.cni.plugins.module_utils._distributions import report
+
     try:
         return report.settings(hosts, cluster)
     except PodnetError as error:

@@ -62,7 +62,6 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import config, policy
 
 
 def kube_ovn_policies(
@@ -79,6 +78,8 @@ def kube_ovn_policies(
     ):
         if value not in known:
             raise AnsibleFilterError(f"kube_ovn_policies: {option} is {value!r}: use one of {', '.join(known)}.")
+    from ansible_collections.podnet.cni.plugins.module_utils._kube_ovn import config, policy
+
     try:
         parsed = config.parse(document)
     except InputError as error:

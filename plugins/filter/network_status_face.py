@@ -58,14 +58,15 @@ from ansible.errors import AnsibleFilterError
 from ansible.utils.color import ANSIBLE_COLOR
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
-from ansible_collections.podnet.cni.plugins.module_utils._status.document import require_document
-from ansible_collections.podnet.cni.plugins.plugin_utils import _status_metrics, _status_page, _status_text
 
 FORMATS = ("text", "json", "prometheus", "html")
 
 
 def network_status_face(document: Any, format: str = "text", explain: bool = False, colour: bool = False) -> str:
     """Render; raises AnsibleFilterError for another format, and for anything but a document of this version."""
+    from ansible_collections.podnet.cni.plugins.module_utils._status.saved import require_document
+    from ansible_collections.podnet.cni.plugins.plugin_utils import _status_metrics, _status_page, _status_text
+
     if format not in FORMATS:
         raise AnsibleFilterError(f"network_status_face: format is {format!r}. Give one of {', '.join(FORMATS)}.")
     try:

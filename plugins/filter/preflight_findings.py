@@ -61,7 +61,6 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
 
 
 def preflight_findings(hosts: Any, cluster: Any = None, wanted: Any = None) -> list[dict[str, str]]:
@@ -71,6 +70,8 @@ def preflight_findings(hosts: Any, cluster: Any = None, wanted: Any = None) -> l
     for name, value in (("cluster", cluster), ("wanted", wanted)):
         if value is not None and not isinstance(value, Mapping):
             raise AnsibleFilterError(f"preflight_findings: {name} is {value!r}. Give a dictionary.")
+    from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
+
     try:
         return report.to_dicts(report.findings(hosts, cluster, wanted or {}))
     except PodnetError as error:

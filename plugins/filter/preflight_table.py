@@ -52,12 +52,13 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import SEVERITIES
 
 
 def preflight_table(entries: Any, fail_at: str | None = None, everything: bool = False) -> str:
     """Lay the findings out; raises AnsibleFilterError for a value that is not a list of findings."""
+    from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
+    from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import SEVERITIES
+
     if not isinstance(entries, Sequence) or not all(isinstance(entry, Mapping) for entry in entries):
         raise AnsibleFilterError("preflight_table needs a list of findings.")
     if fail_at is not None and fail_at not in SEVERITIES:

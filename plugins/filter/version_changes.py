@@ -93,8 +93,6 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._versions import question
-from ansible_collections.podnet.cni.plugins.module_utils._versions.matrix import TABLES
 
 
 def version_changes(current: Any, target: Any, on_unknown: str = "fail") -> list[dict[str, Any]]:
@@ -112,23 +110,27 @@ def version_changes(current: Any, target: Any, on_unknown: str = "fail") -> list
 
 
 def _of(product: str, before: str, after: str, tell: bool) -> list[dict[str, Any]]:
+    from ansible_collections.podnet.cni.plugins.module_utils._versions import question
+
     try:
         changes = question.changes(product, before, after)
     except question.UnknownVersion as error:
         if tell:
-            return [_unknown(product, error)]
+            return [_unknown(product, error.version, str(error))]
         raise AnsibleFilterError(str(error)) from error
     except PodnetError as error:
         raise AnsibleFilterError(str(error)) from error
     return [{"product": product, **asdict(change)} for change in changes]
 
 
-def _unknown(product: str, error: question.UnknownVersion) -> dict[str, Any]:
+def _unknown(product: str, version: str, text: str) -> dict[str, Any]:
+    from ansible_collections.podnet.cni.plugins.module_utils._versions.matrix import TABLES
+
     return {
         "product": product,
-        "version": error.version,
+        "version": version,
         "id": "unknown-version",
-        "text": str(error),
+        "text": text,
         "action": "Read the release notes of this version first.",
         "impact": "manual",
         "source": TABLES[product].source.partition("/blob/")[0],

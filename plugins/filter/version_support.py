@@ -87,11 +87,12 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import PodnetError
-from ansible_collections.podnet.cni.plugins.module_utils._versions import question
 
 
 def version_support(versions: Any, features: Any = None) -> dict[str, Any]:
     """The answer of the matrix as plain data; an error says what is wrong with the input."""
+    from ansible_collections.podnet.cni.plugins.module_utils._versions import question
+
     for name, value in (("_input", versions), ("features", {} if features is None else features)):
         if not isinstance(value, Mapping):
             raise AnsibleFilterError(f"version_support needs a dictionary as {name}, not {value!r}.")

@@ -19,8 +19,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._flannel.lease import to_dict
 from ansible_collections.podnet.cni.plugins.module_utils._kube import fields
 from ansible_collections.podnet.cni.plugins.module_utils._kube.pods import condition
-from ansible_collections.podnet.cni.plugins.module_utils._status.document import require_document
 from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import SILENT
+from ansible_collections.podnet.cni.plugins.module_utils._status.saved import require_document
 from ansible_collections.podnet.cni.plugins.module_utils._stores import options as etcd_options
 from ansible_collections.podnet.cni.plugins.module_utils._stores.base import Problem
 from ansible_collections.podnet.cni.plugins.module_utils._stores.etcd import EtcdStore

@@ -6,8 +6,7 @@
 
 Private to podnet.cni: may change in any release.
 
-Its shape is docs/status.schema.json; SCHEMA and VERSION name it. A member that is added keeps the version, one that
-changes its meaning or goes raises it.
+Its shape is docs/status.schema.json.
 """
 
 from __future__ import annotations
@@ -22,9 +21,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at,
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report, sources
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import FAILED, UNKNOWN, Finding, rank
 from ansible_collections.podnet.cni.plugins.module_utils._status import checks, directions, explain, hosts, ways
+from ansible_collections.podnet.cni.plugins.module_utils._status.saved import SCHEMA, VERSION
 
-SCHEMA = "podnet.cni/status"
-VERSION = 1
 WELL, IMPAIRED, NOT_KNOWN, BROKEN = ("well", "impaired", "not_known", "broken")
 """From good to bad. A network of which something is not known may be broken, and is never better than that."""
 
@@ -130,18 +128,6 @@ def questions(gathered: Mapping[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def require_document(found: Any) -> Mapping[str, Any]:
-    """Return what was made by C(build) and saved; raises InputError for anything else, and for another version."""
-    if not isinstance(found, Mapping) or found.get("schema") != SCHEMA:
-        raise InputError(f"this is not a {SCHEMA} document; podnet.cni.report writes it with report_format=json")
-    if found.get("version") != VERSION:
-        raise InputError(
-            f"the document has version {found.get('version')}, this release reads {VERSION}; use the release of "
-            "podnet.cni that wrote it, or write it again"
-        )
-    return found
-
-
 def config_of(gathered: Mapping[str, Any]) -> tuple[NetworkConfig | None, str]:
     """Return the network config, or None and why there is none."""
     given = gathered.get("network_config")
@@ -158,12 +144,6 @@ def targets(gathered: Mapping[str, Any]) -> dict[str, dict[str, list[dict[str, A
     _require(gathered)
     config, _reason = config_of(gathered)
     return ways.targets(hosts.hosts_of(gathered), config, int(gathered.get("sample") or 0))
-
-
-def named(made: Mapping[str, Any]) -> list[str]:
-    """Return what failed in a document, each as check and subject, without what says the same twice."""
-    texts = [f"{each['id']} on {each['subject']}" for each in made["findings"] if each["status"] == FAILED]
-    return list(dict.fromkeys(texts))
 
 
 def _require(gathered: Mapping[str, Any]) -> None:

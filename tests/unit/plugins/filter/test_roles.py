@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible.plugins.list import list_collection_plugins
 
+from ansible_collections.podnet.cni.plugins.filter.__roles import filters
 from ansible_collections.podnet.cni.tests.unit._private_filters import FILTERS
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -33,3 +34,8 @@ def test_roles_and_playbooks_use_all_of_them_and_no_others() -> None:
         used |= set(re.findall(r"podnet\.cni\.__roles\.(\w+)", text))
         assert not re.search(r"podnet\.cni\._(?!_)", text), f"{path}: filters of roles are podnet.cni.__roles.NAME"
     assert used == set(FILTERS)
+
+
+def test_families_have_the_filters_that_are_named_as_theirs() -> None:
+    for family in {family for family, _remedy in filters._FILTERS.values()}:
+        assert set(family()) == {name for name, (own, _remedy) in filters._FILTERS.items() if own == family}

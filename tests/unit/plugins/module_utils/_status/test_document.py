@@ -18,7 +18,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import LinkChange, Plan
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
-from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain, repairs
+from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain, repairs, saved
 from ansible_collections.podnet.cni.tests.unit._gathered import (
     differs,
     failed,
@@ -460,4 +460,4 @@ def test_what_failed_is_named_once() -> None:
     gathered = network()
     for peer in (2, 3):
         differs(gathered, "node1", Plan(set_routes=[route(peer)]))
-    assert document.named(build(measured(gathered))) == ["dataplane.peers_missing on node1"]
+    assert saved.named(build(measured(gathered))) == ["dataplane.peers_missing on node1"]
