@@ -13,34 +13,42 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 
-INSTEAD = ("lease", "peers", "foreign_peers", "store")
+INSTEAD = {
+    "leases_from": ("lease", "peers", "foreign_peers", "foreign_peers_from", "store"),
+    "foreign_peers_from": ("foreign_peers", "store"),
+}
+"""The options that name a variable, and what each takes the place of."""
+RESULT_OF = {"leases_from": "flannel_lease", "foreign_peers_from": "flannel_lease_info"}
 
 
 def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The module's arguments, with C(lease), C(peers) and C(foreign_peers) in the place of C(leases_from) and C(name).
+    """The module's arguments, with the leases themselves in the place of the variable that holds them and of C(name).
 
     Leases that stand in a task's own arguments are templated for each host, and come back to the controller's main
     process with each host's result, which keeps those of all hosts at once. Raises InputError.
     """
     given = dict(arguments)
-    if not given.get("leases_from"):
+    option = next((each for each in INSTEAD if given.get(each)), None)
+    if option is None:
         return given
-    source, name = given.pop("leases_from"), str(given.pop("name", None) or variables["inventory_hostname"])
+    source, name = given.pop(option), str(given.pop("name", None) or variables["inventory_hostname"])
     if not isinstance(source, str):
-        raise InputError("leases_from takes the name of a variable, not what it holds; leave out the braces")
-    twice = [option for option in INSTEAD if given.get(option) is not None]
+        raise InputError(f"{option} takes the name of a variable, not what it holds; leave out the braces")
+    twice = [each for each in INSTEAD[option] if given.get(each) is not None]
     if twice:
-        raise InputError(f"leases_from and {twice[0]} exclude each other; leave {twice[0]} out")
+        raise InputError(f"{option} and {twice[0]} exclude each other; leave {twice[0]} out")
     result = variables.get(source)
     if not isinstance(result, Mapping) or not isinstance(result.get("leases"), list):
         raise InputError(
-            f"leases_from: the variable {source} holds no result of podnet.cni.flannel_lease; register one by that name"
+            f"{option}: the variable {source} holds no result of podnet.cni.{RESULT_OF[option]}; register one by that name"
         )
-    own = [lease for lease in result["leases"] if lease["name"] == name]
-    if not own:
-        raise InputError(f"leases_from: {source} has no lease of {name}; let flannel_lease make one, or give its name")
-    peers = [lease for lease in result["leases"] if lease["name"] != name]
-    return {**given, "lease": own[0], "peers": peers, "foreign_peers": result.get("others")}
+    own = given.get("lease") or next((lease for lease in result["leases"] if lease["name"] == name), None)
+    if own is None:
+        raise InputError(f"{option}: {source} has no lease of {name}; let flannel_lease make one, or give its name")
+    peers = [lease for lease in result["leases"] if lease != own]
+    if option == "foreign_peers_from":
+        return {**given, "lease": own, "foreign_peers": peers}
+    return {**given, "lease": own, "peers": peers, "foreign_peers": result.get("others")}
 
 
 class ActionModule(ActionBase):

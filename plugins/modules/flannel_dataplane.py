@@ -82,9 +82,18 @@ options:
         those of all hosts at once; here they are only sent.
     type: str
     version_added: 1.0.0
+  foreign_peers_from:
+    description:
+      - The name of a variable with a result of M(podnet.cni.flannel_lease_info), instead of O(foreign_peers). All of its
+        RV(podnet.cni.flannel_lease_info#module:leases) but the node's own are foreign.
+      - The node's own is O(lease), or the one called O(name) where O(lease) is left out.
+      - It is for many hosts, as O(leases_from) is.
+    type: str
+    version_added: 1.0.0
   name:
     description:
-      - With O(leases_from), the name of this node's lease. The default is C(inventory_hostname).
+      - With O(leases_from) or O(foreign_peers_from), the name of this node's lease. The default is
+        C(inventory_hostname).
     type: str
     version_added: 1.0.0
   store:
@@ -187,6 +196,23 @@ EXAMPLES = r"""
   podnet.cni.flannel_dataplane:
     network_config: "{{ leases.network_config }}"
     leases_from: leases
+  become: true
+
+- name: Read the leases that flanneld has written, once
+  podnet.cni.flannel_lease_info:
+    store: kubernetes
+  register: written
+  run_once: true
+  delegate_to: localhost
+
+- name: Compare the kernel of each node with them, and change nothing
+  podnet.cni.flannel_dataplane:
+    network_config: "{{ written.network_config }}"
+    foreign_peers_from: written
+    name: "{{ node_name }}"
+    firewall: none
+    subnet_file: ""
+  check_mode: true
   become: true
 
 - name: Let a node of a large network read config and leases itself
@@ -338,6 +364,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "peers": {"type": "list", "elements": "dict"},
     "foreign_peers": {"type": "list", "elements": "dict"},
     "leases_from": {"type": "str"},
+    "foreign_peers_from": {"type": "str"},
     "name": {"type": "str"},
     "store": {"type": "str", "choices": ["etcd", "kubernetes"]},
     "interface": {"type": "str"},

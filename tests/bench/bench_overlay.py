@@ -27,7 +27,7 @@ NETWORK = {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan"}}
 
 
 def playbook(name: str, work: Path, *arguments: str, **more: str) -> tuple[float, float, dict]:
-    """Run a playbook of the collection; return (wall seconds, processor seconds, what the callback counted).
+    """Run a playbook of the collection, or a file; return (wall seconds, processor seconds, what the callback counted).
 
     C(more) are further variables of the environment.
     """
@@ -42,7 +42,8 @@ def playbook(name: str, work: Path, *arguments: str, **more: str) -> tuple[float
         **more,
     }
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), f"podnet.cni.{name}", *arguments]
+    book = name if name.endswith(".yml") else f"podnet.cni.{name}"
+    command = [str(Path(sys.executable).parent / "ansible-playbook"), book, *arguments]
     done = subprocess.run(command, env=environment, cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name}: {done.stdout}\n{done.stderr}")

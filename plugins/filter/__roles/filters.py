@@ -121,6 +121,18 @@ def _preflight() -> _Functions:
     return {"preflight_wanted": wanted}
 
 
+def _preflight_subnets() -> _Functions:
+    from ansible_collections.podnet.cni.plugins.module_utils._preflight import pod_routes
+
+    return {"preflight_some_subnets": pod_routes.some}
+
+
+def _probe() -> _Functions:
+    from ansible_collections.podnet.cni.plugins.module_utils._probe import measure
+
+    return {"probe_shares": measure.shares}
+
+
 def _submariner() -> _Functions:
     from ansible_collections.podnet.cni.plugins.module_utils._discovery import submariner
 
@@ -171,7 +183,9 @@ _FILTERS: Mapping[str, tuple[Callable[[], _Functions], str]] = {
     "network_status_named": (_network_status_saved, "Report it."),
     "network_status_questions": (_network_status, "Report it."),
     "network_status_targets": (_network_status, "Report it."),
+    "preflight_some_subnets": (_preflight_subnets, "Report it."),
     "preflight_wanted": (_preflight, "Report it."),
+    "probe_shares": (_probe, "Give it targets with names, and a number of them."),
     "submariner_plan": (_submariner, "Give it the records of podnet.cni.cni."),
     "upgrade_gate_problems": (_upgrade, "Give it the variables of hosts."),
     "upgrade_looked_at": (_upgrade, "Report it."),

@@ -62,6 +62,16 @@ def read(
     return found
 
 
+def some(leases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the subnets of as many C(leases) as any host looks at the ways to, so that none is handed all of them."""
+    found: list[str] = []
+    for key in ("subnet", "ipv6_subnet"):
+        subnets = [str(lease[key]) for lease in leases if lease.get(key)]
+        # One of them may be the host's own.
+        found += subnets[:: max(1, -(-len(subnets) // (PEERS + 1)))]
+    return found
+
+
 def _main_table(run: Run, family: int) -> list[tuple[Any, str]]:
     """Destination and link of each route of the main table, the narrowest first."""
     command = ["ip", "-j", f"-{family}", "route", "show", "table", "main"]

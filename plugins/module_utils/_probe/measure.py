@@ -170,8 +170,20 @@ def choose(targets: Sequence[Target], source: str, sample: int) -> list[Target]:
     The ring goes by the order of the list. When all members use the same list, each reaches C(sample) others and is
     reached by as many.
     """
-    names = [target.name for target in targets]
-    others = [target for target in targets if target.name != source]
+    return [targets[place] for place in _places([target.name for target in targets], source, sample)]
+
+
+def shares(targets: Sequence[Mapping[str, Any]], sample: int) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what each of C(targets), the options of a module, has to reach of the others, by its name, as choose does.
+
+    So one list of all members need not be handed to each of them.
+    """
+    names = [str(target["name"]) for target in targets]
+    return {name: [targets[place] for place in _places(names, name, sample)] for name in names}
+
+
+def _places(names: Sequence[str], source: str, sample: int) -> list[int]:
+    others = [place for place, name in enumerate(names) if name != source]
     if not sample or sample >= len(others):
         return others
     if source not in names:
@@ -179,7 +191,7 @@ def choose(targets: Sequence[Target], source: str, sample: int) -> list[Target]:
             f"source is {source!r}, which is not the name of a target. The ring of sample needs its place in the list."
         )
     start = names.index(source) + 1
-    return [targets[(start + step) % len(targets)] for step in range(sample)]
+    return [(start + step) % len(names) for step in range(sample)]
 
 
 def parse(output: str) -> dict[str, Any]:

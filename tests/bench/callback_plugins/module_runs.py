@@ -23,7 +23,7 @@ type: aggregate
 short_description: Count module runs per host
 description:
   - Writes a JSON object of host names and their module runs, C(delegated) for those that one host runs for all, the
-    number of changed results, the processor seconds of each task, and the last result of each module that ran on a
+    number of changed results, the processor seconds of each task, and the first result of each module that ran on a
     host itself, to the file that E(MODULE_RUNS_FILE) names.
 """
 
@@ -67,7 +67,7 @@ class CallbackModule(CallbackBase):
         where = DELEGATED if result.task.delegate_to else result.host.get_name()
         if where != DELEGATED:
             kept = {key: value for key, value in result.result.items() if key != "invocation" and key[:1] != "_"}
-            self.results[result.task.action.rpartition(".")[2]] = kept
+            self.results.setdefault(result.task.action.rpartition(".")[2], kept)
         self.runs[where] += 1
         self.changed += bool(result.result.get("changed"))
 

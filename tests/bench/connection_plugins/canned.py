@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
@@ -20,6 +22,7 @@ short_description: Answer modules with results that were recorded
 description:
   - E(CANNED_RESULTS) names a JSON file of modules and their results, in which the words of E(CANNED_WORDS), separated
     by commas, stand for the variables C(canned_words) of a host in the same order.
+  - C(pod_network_probe) is answered for each of its targets with C(canned_probe) of that file.
 options:
   words:
     description: What takes the place of each word, separated by commas.
@@ -28,6 +31,21 @@ options:
 """
 
 MODULE = re.compile(rb"ansible_collections\.podnet\.cni\.plugins\.modules\.(\w+)")
+OPTIONS = re.compile(rb"^params=(.*),$", re.MULTILINE)
+PROBE = "pod_network_probe"
+
+
+def probed(in_data: bytes, answer: dict[str, Any]) -> dict[str, Any]:
+    """The result of a probe, each of whose targets gives the same C(answer)."""
+    found = OPTIONS.search(in_data)
+    if found is None:
+        raise AnsibleConnectionFailure("this ansible-core packs the options of a module in another way")
+    options = json.loads(ast.literal_eval(found[1].decode()))["ANSIBLE_MODULE_ARGS"]
+    probes = [
+        {**answer, "source": options["source"], "target": target["name"], "address": target["address"]}
+        for target in options["targets"]
+    ]
+    return {"changed": False, "probes": probes, "udp_checksum_errors": 0}
 
 
 class Connection(ConnectionBase):
@@ -44,6 +62,8 @@ class Connection(ConnectionBase):
         del sudoable
         found = MODULE.search(in_data or b"")
         results = json.loads(Path(os.environ["CANNED_RESULTS"]).read_text())
+        if found is not None and found[1].decode() == PROBE:
+            return 0, json.dumps(probed(in_data or b"", results["canned_probe"])).encode(), b""
         if found is None or found[1].decode() not in results:
             raise AnsibleConnectionFailure(f"no result was recorded for {found[1].decode() if found else cmd}")
         text = json.dumps(results[found[1].decode()])

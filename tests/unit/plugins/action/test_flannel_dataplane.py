@@ -21,6 +21,7 @@ VARIABLES = {
     "leased": {"leases": [ONE, TWO, THREE], "others": [FOREIGN]},
     "alone": {"leases": [TWO]},
     "numbers": {"leases": [{"name": "7"}, TWO]},
+    "nameless": {"leases": [FOREIGN, {**FOREIGN, "subnet": "10.5.8.0/24"}], "problems": []},
     "skipped": {"skipped": True},
 }
 OTHER = {"network_config": {}, "state": "present"}
@@ -41,6 +42,22 @@ def test_others_that_were_not_asked_for_are_none() -> None:
     assert found == {"lease": TWO, "peers": [], "foreign_peers": None}
 
 
+def test_what_somebody_else_wrote_is_foreign_but_for_the_lease_of_that_name() -> None:
+    found = action.with_leases({**OTHER, "foreign_peers_from": "leased"}, VARIABLES)
+    assert found == {**OTHER, "lease": TWO, "foreign_peers": [ONE, THREE]}
+    assert action.with_leases({"foreign_peers_from": "leased", "name": "c"}, VARIABLES)["lease"] == THREE
+
+
+def test_a_lease_without_a_name_is_told_by_itself() -> None:
+    found = action.with_leases({"lease": dict(FOREIGN), "foreign_peers_from": "nameless"}, VARIABLES)
+    assert found == {"lease": FOREIGN, "foreign_peers": VARIABLES["nameless"]["leases"][1:]}
+
+
+def test_peers_may_stand_beside_foreign_ones() -> None:
+    found = action.with_leases({"peers": [ONE], "foreign_peers_from": "alone"}, VARIABLES)
+    assert found == {"lease": TWO, "peers": [ONE], "foreign_peers": []}
+
+
 @pytest.mark.parametrize("given", [OTHER, {**OTHER, "name": "c", "store": "etcd"}, {**OTHER, "leases_from": None}])
 def test_without_it_the_module_gets_what_the_task_says(given: dict[str, Any]) -> None:
     assert action.with_leases(given, VARIABLES) == given
@@ -57,6 +74,12 @@ def test_without_it_the_module_gets_what_the_task_says(given: dict[str, Any]) ->
         ({"leases_from": "leased", "peers": []}, "leases_from and peers exclude each other"),
         ({"leases_from": "leased", "foreign_peers": [FOREIGN]}, "leases_from and foreign_peers exclude each other"),
         ({"leases_from": "leased", "store": "etcd"}, "leases_from and store exclude each other"),
+        ({"leases_from": "leased", "foreign_peers_from": "alone"}, "leases_from and foreign_peers_from exclude each other"),
+        ({"foreign_peers_from": "typo"}, "the variable typo holds no result of podnet.cni.flannel_lease_info"),
+        ({"foreign_peers_from": VARIABLES["leased"]}, "foreign_peers_from takes the name of a variable"),
+        ({"foreign_peers_from": "leased", "name": "d"}, "foreign_peers_from: leased has no lease of d"),
+        ({"foreign_peers_from": "leased", "foreign_peers": []}, "foreign_peers_from and foreign_peers exclude each other"),
+        ({"foreign_peers_from": "leased", "store": "etcd"}, "foreign_peers_from and store exclude each other"),
     ],
 )
 def test_what_makes_no_sense_is_told(given: dict[str, Any], said: str) -> None:

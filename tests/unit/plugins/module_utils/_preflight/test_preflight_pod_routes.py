@@ -69,6 +69,20 @@ def test_of_many_peers_some_are_asked() -> None:
     assert kernel.asked[-2][5] > "10.244.200.", "they are spread"
 
 
+def test_some_leases_are_as_many_as_a_host_looks_at() -> None:
+    few = [{"subnet": "10.244.1.0/24", "ipv6_subnet": None}, {"subnet": None, "ipv6_subnet": "fd00:2::/64"}, {}]
+    assert pod_routes.some(few) == ["10.244.1.0/24", "fd00:2::/64"]
+    full = [f"10.244.{number}.0/24" for number in range(pod_routes.PEERS + 1)]
+    assert pod_routes.some([{"subnet": each} for each in full]) == full
+    many = [{"subnet": f"10.244.{number}.0/24", "ipv6_subnet": f"fd00:{number}::/64"} for number in range(1, 250)]
+    found = pod_routes.some(many)
+    assert 2 * 15 <= len(found) <= 2 * (pod_routes.PEERS + 1)
+    assert {"10.244.241.0/24", "fd00:241::/64"} <= set(found), "they are spread"
+    kernel = Kernel()
+    read(kernel, found)
+    assert 2 * 2 * 15 <= len(kernel.asked) <= 2 * 2 * pod_routes.PEERS
+
+
 def test_without_pods_or_peers_nothing_is_asked() -> None:
     kernel = Kernel()
     assert read(kernel, ["10.244.2.0/24"], ()) == read(kernel, []) == []

@@ -85,6 +85,17 @@ def test_a_ring_needs_the_place_of_the_source() -> None:
         measure.choose(targets("a", "b", "c"), "x", 1)
 
 
+@given(st.integers(0, 12), st.integers(0, 5))
+def test_the_share_of_each_is_what_it_would_choose(members: int, sample: int) -> None:
+    names = [f"n{number}" for number in range(members)]
+    items = [{"name": name, "address": f"192.0.2.{number}"} for number, name in enumerate(names)]
+    shares = measure.shares(items, sample)
+    assert list(shares) == names
+    for name, share in shares.items():
+        chosen = measure.choose(targets(*names), name, sample)
+        assert [(each["name"], each["address"]) for each in share] == [(one.name, one.address) for one in chosen]
+
+
 @pytest.mark.parametrize(
     ("items", "message"),
     [

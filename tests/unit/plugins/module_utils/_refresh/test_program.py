@@ -42,7 +42,8 @@ def said(outcome: Outcome, check: bool = False, secrets: list[str] | None = None
 
 def test_its_options_are_those_of_the_module() -> None:
     assert set(program.DATAPLANE_OPTIONS) <= set(flannel_dataplane.ARGUMENT_SPEC)
-    left_out = {"state", "network_config", "lease", "peers", "foreign_peers", "leases_from", "name", "store"}
+    leases = {"lease", "peers", "foreign_peers", "leases_from", "foreign_peers_from", "name", "store"}
+    left_out = {"state", "network_config", *leases}
     of_stores = {name for name in flannel_dataplane.ARGUMENT_SPEC if name.startswith("etcd_")}
     kubernetes = set(flannel_dataplane.KUBERNETES_ARGUMENT_SPEC)
     assert set(flannel_dataplane.ARGUMENT_SPEC) - left_out - of_stores - kubernetes == set(program.DATAPLANE_OPTIONS)

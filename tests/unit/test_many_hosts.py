@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No task that each host runs has an argument with an entry for every host.
+
+Ansible templates the arguments of a task anew for each host, and each result brings them back to the main process, so
+that work and memory of the controller grow with the square of the number of hosts. A list is made once (run_once), and
+a host gets its part of it; the leases go by the name of their variable, as foreign_peers_from of flannel_dataplane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jinja2 import nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
+NESTED = ("block", "rescue", "always")
+TASK = {"name", "when", "vars", "register", "run_once", "delegate_to", "no_log", "loop", "loop_control", "become"}
+TASK |= {"check_mode", "diff", "changed_when", "failed_when", "until", "retries", "delay", "timeout", "async", "poll"}
+TASK |= {"ignore_unreachable", "ignore_errors", "module_defaults", "notify", "throttle", "args", "environment", *NESTED}
+# The host that reaches the API server runs it alone.
+ALONE = {"flannel": {"uninstall_marks.yml"}}
+NOT_SENT = ("include_tasks", "include_role", "import_role", "import_tasks", "assert", "debug")
+KEEPING = {"select", "reject", "selectattr", "rejectattr", "list", "unique", "sort", "default", "map", "zip", "flatten"}
+KEEPING |= {"dict2items", "items2dict", "difference", "intersect", "union", "combine", "batch", "reverse", "subelements"}
+JINJA = SandboxedEnvironment()
+Variables = Mapping[str, list[str]]
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def tasks_of(given: Any, once: bool = False, variables: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Each task, however deep, with run_once and the variables of its blocks."""
+    for task in given or []:
+        whole = {**task, "run_once": task.get("run_once", once), "vars": {**(variables or {}), **task.get("vars", {})}}
+        yield whole
+        for key in NESTED:
+            yield from tasks_of(task.get(key), whole["run_once"], whole["vars"])
+
+
+def action(task: Mapping[str, Any]) -> str:
+    """The module of a task; empty for a block."""
+    return next((key for key in task if key not in TASK), "")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Each string, however deep."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts(each)
+
+
+def variables_of(role: Path) -> dict[str, list[str]]:
+    """What the variables of a role may hold: those of its files, and those that its tasks set."""
+    found: dict[str, list[str]] = {}
+    for path in [*role.glob("vars/**/*.yml"), *role.glob("defaults/*.yml")]:
+        for name, value in (read(path) or {}).items():
+            found.setdefault(name, []).extend(texts(value))
+    for path in role.glob("tasks/*.yml"):
+        for task in tasks_of(read(path)):
+            for name, value in [*(task.get("ansible.builtin.set_fact") or {}).items(), *task["vars"].items()]:
+                found.setdefault(name, []).extend(texts(value))
+    return found
+
+
+def has_all(node: nodes.Node, variables: Variables, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a template gives a list or mapping with an entry for every host, or for every lease."""
+
+    def again(*inner: nodes.Node | None) -> bool:
+        return any(each is not None and has_all(each, variables, seen) for each in inner)
+
+    if isinstance(node, (nodes.Template, nodes.Output)):
+        parts = node.body if isinstance(node, nodes.Template) else node.nodes
+        written = [each for each in parts if not isinstance(each, nodes.TemplateData) or each.data.strip()]
+        return len(written) == 1 and again(written[0])
+    if isinstance(node, nodes.Name):
+        texts = variables.get(node.name, []) if node.name not in seen else []
+        return any(has_all(JINJA.parse(text), variables, seen | {node.name}) for text in texts)
+    if isinstance(node, nodes.Getattr):
+        of_leases = isinstance(node.node, nodes.Name) and node.node.name.endswith("leases")
+        return node.attr == "leases" or (node.attr == "others" and of_leases)
+    if isinstance(node, nodes.Filter):
+        of_hosts = any(isinstance(each, nodes.Name) and each.name == "hostvars" for each in node.args)
+        also = [each for each in node.args if node.name in ("zip", "union", "combine")]
+        return of_hosts or (node.name in KEEPING and again(node.node, *also))
+    if isinstance(node, nodes.Call):
+        name = node.node
+        if isinstance(name, nodes.Getattr):
+            return isinstance(name.node, nodes.Name) and name.node.name == "hostvars"
+        return isinstance(name, nodes.Name) and name.name == "dict" and again(*node.args)
+    if isinstance(node, nodes.CondExpr):
+        return again(node.expr1, node.expr2)
+    return isinstance(node, nodes.Add) and again(node.left, node.right)
+
+
+def faults(given: Any, variables: Variables) -> list[str]:
+    """Tasks of a file that every host runs with something of every host."""
+    found = []
+    for task in tasks_of(given):
+        name = action(task)
+        if not name or task["run_once"] or name.rpartition(".")[2] in NOT_SENT:
+            continue
+        own = {**variables, **{key: [*texts(value)] for key, value in task["vars"].items()}}
+        sent = [task[name], task.get("loop"), (task.get("module_defaults") or {}).get(name)]
+        if any(has_all(JINJA.parse(text), own) for text in texts(sent)):
+            found.append(str(task.get("name")))
+    return found
+
+
+def run_once_includes(role: Path) -> set[str]:
+    """Files of tasks that one host runs for all."""
+    includes: dict[str, set[bool]] = {}
+    for path in role.glob("tasks/*.yml"):
+        for task in tasks_of(read(path)):
+            included = task.get("ansible.builtin.include_tasks")
+            name = included.get("file") if isinstance(included, dict) else included
+            if isinstance(name, str):
+                includes.setdefault(name, set()).add(bool(task["run_once"]))
+    return {name for name, once in includes.items() if once == {True}} | ALONE.get(role.name, set())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_each_host_is_sent_does_not_grow_with_their_number(role: str) -> None:
+    directory = ROOT / "roles" / role
+    variables, once = variables_of(directory), run_once_includes(directory)
+    found = {
+        path.name: wrong
+        for path in sorted(directory.glob("tasks/*.yml"))
+        for wrong in [faults(read(path), variables)]
+        if wrong and path.name not in once
+    }
+    assert found == {}
+
+
+VARIABLES = {
+    "_leases": ["{{ _read.leases | default([]) }}"],
+    "_hosts": ["{{ _hosts }}", "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'x'))) }}"],
+    "_mine": ["{{ _hosts | podnet.cni.__roles.probe_shares(3) }}"],
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "many"),
+    [
+        ("{{ _read.leases | rejectattr('name', '==', inventory_hostname) | list }}", True),
+        ("{{ _leases | reject('==', _own) | list }}", True),
+        ("{{ _leases | map(attribute='subnet') | select + _leases | map(attribute='ipv6_subnet') }}", True),
+        ("{{ ansible_play_hosts | map('extract', hostvars) | map(attribute='target', default={}) | select | list }}", True),
+        ("{{ hostvars.values() | selectattr('x', 'defined') | list }}", True),
+        ("{{ _hosts | dict2items if _hosts else [] }}", True),
+        ("{{ _read.leases | difference(_own) }}", True),
+        ("{{ _overlay_leases.leases + _overlay_leases.others }}", True),
+        ("{{ _look.others }}", False),
+        ("{{ _leases | selectattr('name', '==', inventory_hostname) | first }}", False),
+        ("{{ _leases | length }}", False),
+        ("{{ (_leases | map(attribute='subnet') | list)[:3] }}", False),
+        ("{{ _mine[inventory_hostname] }}", False),
+        ("{{ _leases | podnet.cni.__roles.preflight_some_subnets }}", False),
+        ("{{ _read.network_config }}", False),
+        ("_read", False),
+    ],
+)
+def test_the_rule_tells_them_apart(value: str, many: bool) -> None:
+    task = {"name": "Reach", "podnet.cni.pod_network_probe": {"targets": value}}
+    assert faults([task], VARIABLES) == (["Reach"] if many else [])
+    assert faults([{"name": "Outer", "block": [{**task, "run_once": True}]}], VARIABLES) == []
+    assert faults([{"name": "Outer", "run_once": True, "block": [task]}], VARIABLES) == []
+    inner = {"name": "Reach", "podnet.cni.pod_network_probe": {"targets": "{{ _them }}"}}
+    assert faults([{"block": [inner], "vars": {"_them": value}}], VARIABLES) == (["Reach"] if many else [])
