@@ -93,14 +93,10 @@ def _network_status() -> _Functions:
     }
 
 
-def _network_status_lease() -> _Functions:
-    from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import own_lease
+def _network_status_leases() -> _Functions:
+    from ansible_collections.podnet.cni.plugins.module_utils._status.hosts import own_leases
 
-    def lease(leases: Sequence[Any], name: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The lease of a host, empty where it has none."""
-        return own_lease(name, entry, leases) or {}
-
-    return {"network_status_lease": lease}
+    return {"network_status_leases": own_leases}
 
 
 def _network_status_saved() -> _Functions:
@@ -179,7 +175,7 @@ _FILTERS: Mapping[str, tuple[Callable[[], _Functions], str]] = {
     "kube_ovn_config": (_kube_ovn, "Correct kube_ovn_inheritance_annotations."),
     "network_status": (_network_status, "Report it."),
     "network_status_bundle": (_network_status_saved, "Report it."),
-    "network_status_lease": (_network_status_lease, "Report it."),
+    "network_status_leases": (_network_status_leases, "Report it."),
     "network_status_named": (_network_status_saved, "Report it."),
     "network_status_questions": (_network_status, "Report it."),
     "network_status_targets": (_network_status, "Report it."),

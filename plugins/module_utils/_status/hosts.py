@@ -89,10 +89,15 @@ def node_of(name: str, entry: Mapping[str, Any], nodes: Sequence[str]) -> str:
     return next((each for each in (str(entry.get("node_name") or ""), name) if each in nodes), "")
 
 
-def own_lease(name: str, entry: Mapping[str, Any], leases: Any) -> Mapping[str, Any] | None:
-    """Return the lease of a host, by its name, its public IP or the subnet that its subnet file names."""
+def own_leases(entries: Mapping[str, Mapping[str, Any]], leases: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the lease of each host, by its name, its public IP or the subnet that its subnet file names.
+
+    C(entries) are what was gathered of each host, by its name. One that has no lease is left out.
+    """
     found = mappings(leases)
-    return next((found[place] for place in _places(name, entry, _index(found))), None)
+    index = _index(found)
+    places = {str(name): next(_places(str(name), entry, index), None) for name, entry in entries.items()}
+    return {name: found[place] for name, place in places.items() if place is not None}
 
 
 def _index(leases: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:

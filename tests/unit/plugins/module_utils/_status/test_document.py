@@ -18,7 +18,14 @@ from ansible_collections.podnet.cni.plugins.module_utils._dataplane.model import
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane.plan import LinkChange, Plan
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
-from ansible_collections.podnet.cni.plugins.module_utils._status import checks, document, explain, repairs, saved
+from ansible_collections.podnet.cni.plugins.module_utils._status import (
+    checks,
+    document,
+    explain,
+    hosts,
+    repairs,
+    saved,
+)
 from ansible_collections.podnet.cni.tests.unit._gathered import (
     differs,
     failed,
@@ -461,3 +468,19 @@ def test_what_failed_is_named_once() -> None:
     for peer in (2, 3):
         differs(gathered, "node1", Plan(set_routes=[route(peer)]))
     assert saved.named(build(measured(gathered))) == ["dataplane.peers_missing on node1"]
+
+
+def test_each_host_has_the_lease_of_its_name_its_address_or_its_subnet_file() -> None:
+    named = {"name": "b", "public_ip": "198.18.0.2", "subnet": "10.5.2.0/24"}
+    nameless = {"name": "", "public_ip": "198.18.0.1", "subnet": "10.5.1.0/24"}
+    by_file = {"name": "", "public_ip": "198.18.0.9", "subnet": "10.5.3.0/24"}
+    entries = {
+        "a": {"node_name": "a", "public_ips": ["198.18.0.1"], "facts": {}},
+        "alias": {"node_name": "b", "public_ips": ["198.18.0.7"], "facts": {}},
+        "c": {"facts": {"subnet_file": {"values": {"FLANNEL_SUBNET": "10.5.3.1/24"}}}},
+        "none": {"public_ips": ["198.18.0.4"], "facts": {}},
+        "lost": {"reason": "it was not reached"},
+    }
+    found = hosts.own_leases(entries, [nameless, named, by_file])
+    assert found == {"a": nameless, "alias": named, "c": by_file}
+    assert hosts.own_leases(entries, []) == {}
