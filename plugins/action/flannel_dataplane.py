@@ -39,9 +39,8 @@ def with_leases(arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> d
         raise InputError(f"{option} and {twice[0]} exclude each other; leave {twice[0]} out")
     result = variables.get(source)
     if not isinstance(result, Mapping) or not isinstance(result.get("leases"), list):
-        raise InputError(
-            f"{option}: the variable {source} holds no result of podnet.cni.{RESULT_OF[option]}; register one by that name"
-        )
+        module = f"podnet.cni.{RESULT_OF[option]}"
+        raise InputError(f"{option}: the variable {source} holds no result of {module}; register one by that name")
     own = given.get("lease") or next((lease for lease in result["leases"] if lease["name"] == name), None)
     if own is None:
         raise InputError(f"{option}: {source} has no lease of {name}; let flannel_lease make one, or give its name")

@@ -84,8 +84,8 @@ options:
     version_added: 1.0.0
   foreign_peers_from:
     description:
-      - The name of a variable with a result of M(podnet.cni.flannel_lease_info), instead of O(foreign_peers). All of its
-        RV(podnet.cni.flannel_lease_info#module:leases) but the node's own are foreign.
+      - The name of a variable with a result of M(podnet.cni.flannel_lease_info), instead of O(foreign_peers). All of
+        its RV(podnet.cni.flannel_lease_info#module:leases) but the node's own are foreign.
       - The node's own is O(lease), or the one called O(name) where O(lease) is left out.
       - It is for many hosts, as O(leases_from) is.
     type: str

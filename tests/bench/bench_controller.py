@@ -65,7 +65,12 @@ def record(work: Path, etcd: _etcd.EtcdServer, book: str) -> tuple[Path, list[st
     results.write_text(json.dumps({**counted["results"], "canned_probe": PROBE}))
     key, value = etcd.ctl("get", "--prefix", f"{_etcd.PREFIX}/subnets/").splitlines()
     lease = json.loads(value)
-    return results, [NAME, lease["PublicIP"], lease["BackendData"]["VtepMAC"], key.rpartition("/")[2].rpartition(".")[0]]
+    return results, [
+        NAME,
+        lease["PublicIP"],
+        lease["BackendData"]["VtepMAC"],
+        key.rpartition("/")[2].rpartition(".")[0],
+    ]
 
 
 def words(number: int) -> list[str]:

@@ -29,7 +29,17 @@ TASK |= {"ignore_unreachable", "ignore_errors", "module_defaults", "notify", "th
 ALONE = {"flannel": {"uninstall_marks.yml"}}
 NOT_SENT = ("include_tasks", "include_role", "import_role", "import_tasks", "assert", "debug")
 KEEPING = {"select", "reject", "selectattr", "rejectattr", "list", "unique", "sort", "default", "map", "zip", "flatten"}
-KEEPING |= {"dict2items", "items2dict", "difference", "intersect", "union", "combine", "batch", "reverse", "subelements"}
+KEEPING |= {
+    "dict2items",
+    "items2dict",
+    "difference",
+    "intersect",
+    "union",
+    "combine",
+    "batch",
+    "reverse",
+    "subelements",
+}
 JINJA = SandboxedEnvironment()
 Variables = Mapping[str, list[str]]
 
@@ -73,34 +83,47 @@ def variables_of(role: Path) -> dict[str, list[str]]:
     return found
 
 
-def has_all(node: nodes.Node, variables: Variables, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a template gives a list or mapping with an entry for every host, or for every lease."""
+def is_called(node: nodes.Node, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
 
-    def again(*inner: nodes.Node | None) -> bool:
-        return any(each is not None and has_all(each, variables, seen) for each in inner)
 
-    if isinstance(node, (nodes.Template, nodes.Output)):
-        parts = node.body if isinstance(node, nodes.Template) else node.nodes
-        written = [each for each in parts if not isinstance(each, nodes.TemplateData) or each.data.strip()]
-        return len(written) == 1 and again(written[0])
-    if isinstance(node, nodes.Name):
-        texts = variables.get(node.name, []) if node.name not in seen else []
-        return any(has_all(JINJA.parse(text), variables, seen | {node.name}) for text in texts)
+def reads_all(node: nodes.Node) -> bool:
+    """Whether an expression reads something of every host, or every lease."""
     if isinstance(node, nodes.Getattr):
         of_leases = isinstance(node.node, nodes.Name) and node.node.name.endswith("leases")
         return node.attr == "leases" or (node.attr == "others" and of_leases)
     if isinstance(node, nodes.Filter):
-        of_hosts = any(isinstance(each, nodes.Name) and each.name == "hostvars" for each in node.args)
-        also = [each for each in node.args if node.name in ("zip", "union", "combine")]
-        return of_hosts or (node.name in KEEPING and again(node.node, *also))
-    if isinstance(node, nodes.Call):
-        name = node.node
-        if isinstance(name, nodes.Getattr):
-            return isinstance(name.node, nodes.Name) and name.node.name == "hostvars"
-        return isinstance(name, nodes.Name) and name.name == "dict" and again(*node.args)
-    if isinstance(node, nodes.CondExpr):
-        return again(node.expr1, node.expr2)
-    return isinstance(node, nodes.Add) and again(node.left, node.right)
+        return any(is_called(each, "hostvars") for each in node.args)
+    return (
+        isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr) and is_called(node.node.node, "hostvars")
+    )
+
+
+def passed_on(node: nodes.Node) -> list[nodes.Node]:
+    """The expressions whose entries are those of this one."""
+    found: list[nodes.Node | None] = []
+    if isinstance(node, (nodes.Template, nodes.Output)):
+        parts = node.body if isinstance(node, nodes.Template) else node.nodes
+        written = [each for each in parts if not isinstance(each, nodes.TemplateData) or each.data.strip()]
+        # Text around it makes a text of it.
+        found = [*written] if len(written) == 1 else []
+    elif isinstance(node, nodes.Filter) and node.name in KEEPING:
+        found = [node.node, *(node.args if node.name in ("zip", "union", "combine") else [])]
+    elif isinstance(node, nodes.Call) and is_called(node.node, "dict"):
+        found = [*node.args]
+    elif isinstance(node, nodes.CondExpr):
+        found = [node.expr1, node.expr2]
+    elif isinstance(node, nodes.Add):
+        found = [node.left, node.right]
+    return [each for each in found if each is not None]
+
+
+def has_all(node: nodes.Node, variables: Variables, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a template gives a list or mapping with an entry for every host, or for every lease."""
+    if isinstance(node, nodes.Name) and node.name not in seen:
+        inner = [JINJA.parse(text) for text in variables.get(node.name, [])]
+        return any(has_all(each, variables, seen | {node.name}) for each in inner)
+    return reads_all(node) or any(has_all(each, variables, seen) for each in passed_on(node))
 
 
 def faults(given: Any, variables: Variables) -> list[str]:
@@ -144,7 +167,7 @@ def test_what_each_host_is_sent_does_not_grow_with_their_number(role: str) -> No
 
 VARIABLES = {
     "_leases": ["{{ _read.leases | default([]) }}"],
-    "_hosts": ["{{ _hosts }}", "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'x'))) }}"],
+    "_hosts": ["{{ _hosts }}", "{{ dict(_names | zip(_names | map('extract', hostvars, 'x'))) }}"],
     "_mine": ["{{ _hosts | podnet.cni.__roles.probe_shares(3) }}"],
 }
 
@@ -155,7 +178,7 @@ VARIABLES = {
         ("{{ _read.leases | rejectattr('name', '==', inventory_hostname) | list }}", True),
         ("{{ _leases | reject('==', _own) | list }}", True),
         ("{{ _leases | map(attribute='subnet') | select + _leases | map(attribute='ipv6_subnet') }}", True),
-        ("{{ ansible_play_hosts | map('extract', hostvars) | map(attribute='target', default={}) | select | list }}", True),
+        ("{{ _names | map('extract', hostvars) | map(attribute='target', default={}) | select | list }}", True),
         ("{{ hostvars.values() | selectattr('x', 'defined') | list }}", True),
         ("{{ _hosts | dict2items if _hosts else [] }}", True),
         ("{{ _read.leases | difference(_own) }}", True),

@@ -74,11 +74,17 @@ def test_without_it_the_module_gets_what_the_task_says(given: dict[str, Any]) ->
         ({"leases_from": "leased", "peers": []}, "leases_from and peers exclude each other"),
         ({"leases_from": "leased", "foreign_peers": [FOREIGN]}, "leases_from and foreign_peers exclude each other"),
         ({"leases_from": "leased", "store": "etcd"}, "leases_from and store exclude each other"),
-        ({"leases_from": "leased", "foreign_peers_from": "alone"}, "leases_from and foreign_peers_from exclude each other"),
+        (
+            {"leases_from": "leased", "foreign_peers_from": "alone"},
+            "leases_from and foreign_peers_from exclude each other",
+        ),
         ({"foreign_peers_from": "typo"}, "the variable typo holds no result of podnet.cni.flannel_lease_info"),
         ({"foreign_peers_from": VARIABLES["leased"]}, "foreign_peers_from takes the name of a variable"),
         ({"foreign_peers_from": "leased", "name": "d"}, "foreign_peers_from: leased has no lease of d"),
-        ({"foreign_peers_from": "leased", "foreign_peers": []}, "foreign_peers_from and foreign_peers exclude each other"),
+        (
+            {"foreign_peers_from": "leased", "foreign_peers": []},
+            "foreign_peers_from and foreign_peers exclude each other",
+        ),
         ({"foreign_peers_from": "leased", "store": "etcd"}, "foreign_peers_from and store exclude each other"),
     ],
 )
