@@ -14,10 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import ansible.template
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from jinja2 import nodes
 from jinja2.sandbox import SandboxedEnvironment
+
+from ansible_collections.podnet.cni.plugins.module_utils._probe import measure
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
@@ -42,6 +47,8 @@ KEEPING |= {
 }
 JINJA = SandboxedEnvironment()
 Variables = Mapping[str, list[str]]
+trust_as_template = getattr(ansible.template, "trust_as_template", str)
+"""Since ansible-core 2.19 templates have to be called such."""
 
 
 def read(path: Path) -> Any:
@@ -200,3 +207,23 @@ def test_the_rule_tells_them_apart(value: str, many: bool) -> None:
     assert faults([{"name": "Outer", "run_once": True, "block": [task]}], VARIABLES) == []
     inner = {"name": "Reach", "podnet.cni.pod_network_probe": {"targets": "{{ _them }}"}}
     assert faults([{"block": [inner], "vars": {"_them": value}}], VARIABLES) == (["Reach"] if many else [])
+
+
+def test_a_node_of_rke2_reaches_some_links_of_others_however_many_there_are() -> None:
+    (probe, *_) = read(ROOT / "roles" / "distribution_network" / "tasks" / "probe.yml")
+    names = [f"h{number}" for number in range(6)]
+    facts = [{"name": f"node-{name}", "pod_cidrs": [f"10.42.{number}.0/24"]} for number, name in enumerate(names)]
+    known = {
+        "_distribution_network_objects": {
+            "facts": {"nodes": [*facts, {"name": "other", "pod_cidrs": ["10.42.9.0/24"]}]}
+        },
+        "_distribution_network_plan": {"nodes": {name: f"node-{name}" for name in names}},
+        "_distribution_network_done": names,
+        "_distribution_network_node_name": "node-h4",
+        "inventory_hostname": "h4",
+    }
+    known |= {name: trust_as_template(text) for name, text in probe["vars"].items() if name not in known}
+    templar = Templar(loader=DataLoader(), variables=known)
+    links = templar.template(known["_distribution_network_links"])
+    share = measure.shares(links, 3)[templar.template(known["_distribution_network_first"])]
+    assert [each["address"] for each in share] == ["10.42.5.0", "10.42.0.0", "10.42.1.0"]
