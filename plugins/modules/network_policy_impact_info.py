@@ -88,6 +88,13 @@ options:
     type: list
     elements: str
     default: []
+  direct_routing:
+    description:
+      - Whether flannel's backend has the option C(DirectRouting), which nothing in a Node tells. Nodes may then be seen
+        under their own address or under that of the overlay, and a verdict about one is certain where both agree.
+    type: bool
+    default: false
+    version_added: 1.0.0
 notes:
   - The user needs the verb list for pods, namespaces and networkpolicies in the whole cluster.
   - Everything else may be forbidden. Then RV(unknown) says what the report lacks. It is list for nodes and services;
@@ -527,6 +534,7 @@ def main() -> None:
             "flows": {"type": "list", "elements": "dict", "default": [], "options": FLOW},
             "sidecar_version": {"type": "str", "default": versions.DEFAULT},
             "api_servers": {"type": "list", "elements": "str", "default": []},
+            "direct_routing": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
         no_log=True,

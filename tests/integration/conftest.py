@@ -221,7 +221,7 @@ GUEST_FULL = {
     "network_policy/test_enforcement.py": (
         *(
             f"{test}[{release}]"
-            for release in ("v1.1", "v1.1-npa-v1alpha1", "v1.1-npa-v1alpha2")
+            for release in ("v0.8", "v0.8-wireguard", "v1.1", "v1.1-npa-v1alpha1", "v1.1-npa-v1alpha2")
             for test in (
                 "test_engine_and_packets_agree",
                 "test_connections_that_were_open_before_a_policy",
@@ -229,6 +229,10 @@ GUEST_FULL = {
             )
         ),
         "test_connections_that_were_open_before_an_admin_policy",
+    ),
+    "network_policy/test_sources.py": (
+        "test_which_address_a_pod_sees_and_which_is_judged",
+        "test_a_service_whose_endpoint_is_outside_is_judged_by_the_endpoint",
     ),
     # Molecule's scenarios and the codecs have its keys; a run of the program takes long in there.
     "refresh/test_backends.py": ("test_the_peers_of_wireguard_follow_a_new_key",),

@@ -231,7 +231,8 @@ class Group:
 class Node:
     """A Node: its own addresses, the first and second address of its pod subnets, and flannel's backend type.
 
-    C(labels) are none where only its Pods tell of it.
+    C(labels) are none where only its Pods tell of it. With C(direct_routing) packets to a node on its segment do not
+    take the overlay's device, which no Node tells.
     The first address of the subnet is that of the overlay's device, the second that of the bridge (flannel v0.28.9
     pkg/backend/vxlan/vxlan.go; CNI bridge plugin with isGateway).
     """
@@ -242,6 +243,7 @@ class Node:
     bridge: tuple[Address, ...] = ()
     backend: str = ""
     labels: Mapping[str, str] | None = None
+    direct_routing: bool = False
 
     def seen_elsewhere(self, family: int) -> tuple[Address, ...]:
         """Source addresses of the node's own traffic at a pod of another node."""
@@ -249,7 +251,7 @@ class Node:
         overlay = tuple(each for each in self.overlay if each.family == family)
         if self.backend in ("host-gw", "alloc") or not overlay:
             return direct[:1]
-        if self.backend:
+        if self.backend and not self.direct_routing:
             return overlay
         return overlay + direct[:1]
 

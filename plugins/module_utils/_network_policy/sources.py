@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
@@ -120,6 +121,8 @@ def run(options: Mapping[str, Any]) -> dict[str, Any]:
             found = from_cluster(client, unknown)
     if servers:
         found.api_servers = servers
+    if options["direct_routing"]:
+        found.nodes = {name: replace(node, direct_routing=True) for name, node in found.nodes.items()}
     return report.build(found, profile, flows=options["flows"], namespaces=options["namespaces"], unknown=unknown)
 
 

@@ -3,12 +3,13 @@
 
 """Nodes with pods and a real kube-network-policies each: namespaces of this machine, objects in a real API server.
 
-A node is as flannel's host-gw leaves it: pods on a bridge, whose packets br_netfilter shows to netfilter, and a route
-to the other node's pods.
+A node has pods on a bridge, whose packets br_netfilter shows to netfilter, and the data plane of a backend, which the
+module makes.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import http.client
@@ -23,19 +24,31 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ansible_collections.podnet.cni.plugins.module_utils._lab.kubernetes import proxy_config
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Inventory, Source, inventory
 from ansible_collections.podnet.cni.tests.integration import _kernel
+from ansible_collections.podnet.cni.tests.integration._warm import run_module
 from ansible_collections.podnet.cni.tests.tools import cache
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._network_policy import cases
 
 PROBER = Path(__file__).with_name("_prober.py")
 ACCOUNT = Path("/run/secrets/kubernetes.io/serviceaccount")
 HUB = "198.18.0.254"
+NETWORK, IPV6_NETWORK = "10.244.0.0/16", "fd00:10:244::/48"
+BACKENDS: dict[str, dict[str, Any]] = {
+    "host-gw": {"Type": "host-gw"},
+    "vxlan": {"Type": "vxlan"},
+    "vxlan-directrouting": {"Type": "vxlan", "DirectRouting": True},
+    "ipip": {"Type": "ipip"},
+    "wireguard": {"Type": "wireguard"},
+}
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PATHS = {
     "Namespace": "/api/v1/namespaces",
     "Node": "/api/v1/nodes",
     "Pod": "/api/v1/pods",
+    "Service": "/api/v1/services",
+    "EndpointSlice": "/apis/discovery.k8s.io/v1/endpointslices",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/networkpolicies",
     "AdminNetworkPolicy": "/apis/policy.networking.k8s.io/v1alpha1/adminnetworkpolicies",
     "BaselineAdminNetworkPolicy": "/apis/policy.networking.k8s.io/v1alpha1/baselineadminnetworkpolicies",
@@ -157,15 +170,18 @@ class Api:
                 raise
 
     def create(self, item: dict[str, Any]) -> None:
-        """An object, with its status if it has one. Namespaces and Nodes stay."""
-        metadata = item["metadata"]
-        path = PATHS[item["kind"]]
-        if "namespace" in metadata:
-            path = path.replace("/v1/", f"/v1/namespaces/{metadata['namespace']}/")
+        """An object, with its status if it has one. Namespaces and Nodes stay; a Node gets these annotations."""
+        metadata, path = item["metadata"], collection(item)
         make = self.once if item["kind"] in ("Namespace", "Node") else functools.partial(self.ask, "POST")
         make(path, {key: value for key, value in item.items() if key != "status"})
+        if item["kind"] == "Node":
+            self.ask("PATCH", f"{path}/{metadata['name']}", {"metadata": {"annotations": metadata["annotations"]}})
         if "status" in item:
             self.ask("PATCH", f"{path}/{metadata['name']}/status", {"status": item["status"]})
+
+    def remove(self, item: dict[str, Any]) -> None:
+        """Delete an object."""
+        self.ask("DELETE", f"{collection(item)}/{item['metadata']['name']}")
 
     def drop_policies(self, namespaces: Sequence[str], kinds: Sequence[str]) -> None:
         """Remove the NetworkPolicies of these namespaces, and all admin policies of these kinds."""
@@ -182,6 +198,12 @@ class Api:
             for item in self.ask("GET", PATHS[kind])["items"]:
                 sources.append(Source(group, kind, {**item, "kind": kind}, "server"))
         return inventory(sources)
+
+
+def collection(item: dict[str, Any]) -> str:
+    """The path under which the server has objects of this kind, in its namespace."""
+    path, metadata = PATHS[item["kind"]], item["metadata"]
+    return path.replace("/v1/", f"/v1/namespaces/{metadata['namespace']}/") if "namespace" in metadata else path
 
 
 class Prober:
@@ -202,11 +224,11 @@ class Prober:
         self._process.stdin.write(json.dumps([what, *arguments]) + "\n")
         self._process.stdin.flush()
 
-    def answer(self) -> list[bool]:
+    def answer(self) -> list[Any]:
         """What came of the last request."""
         return list(json.loads(self._line()))
 
-    def told(self, what: str, *arguments: Any) -> list[bool]:
+    def told(self, what: str, *arguments: Any) -> list[Any]:
         """Ask, and wait for the answer."""
         self.ask(what, *arguments)
         return self.answer()
@@ -223,7 +245,8 @@ class Prober:
 def network(nodes: Sequence[int], pods: Sequence[Pod]) -> Iterator[str]:
     """The commands that make nodes and pods. Nodes reach the API server through the guest, by its address."""
     yield "modprobe br_netfilter"
-    yield "sysctl -qw net.ipv4.ip_forward=1"
+    # The nodes' switch shows its packets to nobody.
+    yield "sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0"
     yield "ip link add hub type bridge && ip link set hub up && ip address add 198.18.0.254/24 dev hub"
     chain = "type nat hook postrouting priority 100; ip saddr 198.18.0.0/24 masquerade;"
     yield f"nft -f - <<END\ntable ip hub {{ chain c {{ {chain} }}; }}\nEND"
@@ -241,10 +264,6 @@ def network(nodes: Sequence[int], pods: Sequence[Pod]) -> Iterator[str]:
             f"ip netns exec {name} sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"
             " net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1"
         )
-        for other in nodes:
-            if other != node:
-                yield f"ip -n {name} route add 10.244.{other}.0/24 via 198.18.0.{other}"
-                yield f"ip -n {name} route add fd00:10:244:{other}::/64 via fd00:18::{other}"
     for pod in pods:
         netns, node, link = space(pod), f"node{pod.node}", f"veth{pod.number}"
         yield f"ip netns add {netns} && ip -n {netns} link set lo up"
@@ -261,14 +280,71 @@ def space(pod: Pod) -> str:
     return pod.name.replace("/", "-")
 
 
+def node_object(number: int, backend: str) -> dict[str, Any]:
+    """The Node as flannel leaves it in a cluster of both families."""
+    made = cases.node(f"node{number}", number, BACKENDS[backend]["Type"])
+    made["spec"]["podCIDR"] = made["spec"]["podCIDRs"][0]
+    made["spec"]["podCIDRs"].append(f"fd00:10:244:{number}::/64")
+    made["status"]["addresses"].append({"type": "InternalIP", "address": f"fd00:18::{number}"})
+    return made
+
+
+def join(nodes: Sequence[int], backend: str, directory: Path) -> None:
+    """Make the backend's data plane on each node, with every other node as its peer; keys are in the directory."""
+    config = {"Network": NETWORK, "Backend": BACKENDS[backend]}
+    if both_families(backend):
+        config |= {"EnableIPv6": True, "IPv6Network": IPV6_NETWORK}
+    keys = {node: {"wireguard_key_file": str(directory / f"key{node}")} for node in nodes}
+    leases = {}
+    for node in nodes:
+        prepared = _module("flannel_dataplane_prepare", node, network_config=config, **keys[node])
+        leases[node] = _lease(node, backend, prepared["public_key"])
+    for node in nodes:
+        peers = [lease for other, lease in leases.items() if other != node]
+        made = _module("flannel_dataplane", node, network_config=config, lease=leases[node], peers=peers, **keys[node])
+        assert made["changed"], made
+
+
+def both_families(backend: str) -> bool:
+    """Whether it carries IPv6, too (flannel v0.28.9 pkg/backend/ipip/ipip.go)."""
+    return backend != "ipip"
+
+
+def _lease(node: int, backend: str, public_key: str) -> dict[str, Any]:
+    kind = BACKENDS[backend]["Type"]
+    made = {
+        "name": f"node{node}",
+        "subnet": f"10.244.{node}.0/24",
+        "public_ip": f"198.18.0.{node}",
+        "backend_type": kind,
+        "backend_data": _backend_data(kind, f"02:00:00:04:00:{node:02x}", public_key, 51820),
+    }
+    if both_families(backend):
+        made["ipv6_subnet"], made["public_ipv6"] = f"fd00:10:244:{node}::/64", f"fd00:18::{node}"
+        made["backend_v6_data"] = _backend_data(kind, f"02:00:00:06:00:{node:02x}", public_key, 51821)
+    return made
+
+
+def _backend_data(kind: str, mac: str, public_key: str, port: int) -> dict[str, Any] | None:
+    known = {"vxlan": {"VNI": 1, "VtepMAC": mac}, "wireguard": {"PublicKey": public_key, "Port": port}}
+    return known.get(kind)
+
+
+def _module(name: str, node: int, **options: Any) -> dict[str, Any]:
+    result = run_module(name, {"subnet_file": "", **options}, netns=f"node{node}")
+    assert not result.get("failed"), result
+    return result
+
+
 @contextlib.contextmanager
-def made(nodes: Sequence[int], pods: Sequence[Pod]) -> Iterator[None]:
-    """The namespaces, gone afterwards."""
+def made(nodes: Sequence[int], pods: Sequence[Pod], backend: str, directory: Path) -> Iterator[None]:
+    """The namespaces with this backend between the nodes, gone afterwards. Keys are made in the directory."""
     try:
         done = subprocess.run(
             ["sh", "-ec", "\n".join(network(nodes, pods))], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+        join(nodes, backend, directory)
         yield
     finally:
         # A namespace ends a while after it was deleted; what is to be made anew is deleted by itself.
@@ -280,27 +356,38 @@ def made(nodes: Sequence[int], pods: Sequence[Pod]) -> Iterator[None]:
                 subprocess.run(["ip", "netns", "del", name], check=True)
 
 
-class Agents:
-    """A kube-network-policies on each node, as its pod would start it; what it says is kept in the directory."""
+@contextlib.contextmanager
+def outside(name: str, address: str) -> Iterator[None]:
+    """A namespace beside the nodes that is none, on their segment; gone afterwards."""
+    link = f"ip link add {name} type veth peer name eth0 netns {name} && ip link set {name} master hub up"
+    up = f"ip -n {name} link set lo up && ip -n {name} link set eth0 up"
+    made = f"ip netns add {name} && {link} && {up} && ip -n {name} address add {address}/24 dev eth0"
+    subprocess.run(["sh", "-ec", made], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["sh", "-ec", f"ip link del {name}; ip netns del {name}"], check=True)
 
-    def __init__(self, program: Path, access: dict[str, str], directory: Path) -> None:
-        ACCOUNT.mkdir(parents=True, exist_ok=True)
-        (ACCOUNT / "token").write_text(access["token"], encoding="ascii")
-        (ACCOUNT / "ca.crt").write_text(access["ca"], encoding="ascii")
-        url = urllib.parse.urlsplit(access["url"])
-        self._environment = {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
-        self._program = program
+
+class Programs:
+    """A process on each node; what it says is kept in the directory."""
+
+    name: str
+
+    def __init__(self, directory: Path, environment: dict[str, str] | None = None) -> None:
         self._directory = directory
+        self._environment = {**os.environ, **(environment or {})}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+
+    def command(self, node: int) -> list[str]:
+        """The program and its arguments on a node."""
+        raise NotImplementedError
 
     def start(self, node: int) -> None:
         """Start one."""
-        given = [f"--hostname-override=node{node}", "--disable-nri"]
-        command = ["ip", "netns", "exec", f"node{node}", str(self._program), *given]
-        with (self._directory / f"agent{node}.log").open("ab") as log:
-            self._processes[node] = subprocess.Popen(
-                command, env={**os.environ, **self._environment}, stdout=log, stderr=log
-            )
+        command = ["ip", "netns", "exec", f"node{node}", *self.command(node)]
+        with (self._directory / f"{self.name}{node}.log").open("ab") as log:
+            self._processes[node] = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
 
     def kill(self, node: int) -> None:
         """End one in such a way that it can do nothing about it."""
@@ -308,15 +395,62 @@ class Agents:
         self._processes[node].wait()
 
     def ended(self) -> list[int]:
-        """The nodes whose agent does not run any more."""
+        """The nodes whose process does not run any more."""
         return [node for node, process in self._processes.items() if process.poll() is not None]
 
     def said(self) -> str:
         """The last lines of each."""
-        logs = sorted(self._directory.glob("*.log"))
+        logs = sorted(self._directory.glob(f"{self.name}*.log"))
         return "\n".join(line for log in logs for line in [log.name, *log.read_text().splitlines()[-LAST:]])
 
     def end(self) -> None:
         """End all."""
         for node in self._processes:
             self.kill(node)
+
+
+class Agents(Programs):
+    """kube-network-policies, as its pod would start it."""
+
+    name = "agent"
+
+    def __init__(self, program: Path, access: dict[str, str], directory: Path) -> None:
+        ACCOUNT.mkdir(parents=True, exist_ok=True)
+        (ACCOUNT / "token").write_text(access["token"], encoding="ascii")
+        (ACCOUNT / "ca.crt").write_text(access["ca"], encoding="ascii")
+        url = urllib.parse.urlsplit(access["url"])
+        server = {"KUBERNETES_SERVICE_HOST": str(url.hostname), "KUBERNETES_SERVICE_PORT": str(url.port)}
+        super().__init__(directory, server)
+        self._program = program
+
+    def command(self, node: int) -> list[str]:
+        return [str(self._program), f"--hostname-override=node{node}", "--disable-nri"]
+
+
+class Proxies(Programs):
+    """kube-proxy with its rules in nftables, as the role lab sets it up."""
+
+    name = "proxy"
+
+    def __init__(self, program: Path, access: dict[str, str], directory: Path) -> None:
+        super().__init__(directory)
+        self._program = program
+        self._kubeconfig = directory / "kubeconfig"
+        cluster = {
+            "server": access["url"],
+            "certificate-authority-data": base64.b64encode(access["ca"].encode()).decode(),
+        }
+        content = {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {"token": access["token"]}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }
+        self._kubeconfig.write_text(json.dumps(content), encoding="ascii")
+
+    def command(self, node: int) -> list[str]:
+        config = proxy_config(f"node{node}", [NETWORK, IPV6_NETWORK])
+        config["clientConnection"]["kubeconfig"] = str(self._kubeconfig)
+        file = self._directory / f"{self.name}{node}.json"
+        file.write_text(json.dumps(config), encoding="ascii")
+        return [str(self._program), f"--config={file}"]

@@ -5,6 +5,7 @@
 
 _prober.py <JSON: [[protocol, port], ...]> <TCP port of connections that stay>
 
+Who connects by TCP or SCTP is sent the address that it is seen under.
 Prints "ready" when it listens. Then each line of input is a JSON list, and the line of output to it one of booleans:
 
 ["try", seconds, [[protocol, address, port], ...]]  whether each was reached before nothing had come for that time
@@ -13,12 +14,16 @@ Prints "ready" when it listens. Then each line of input is a JSON list, and the 
 ["hear", seconds]                                   whether a word came on each of these by itself
 ["say"]                                             a word is sent on each that others keep with this pod
 ["drop"]                                            those that were kept are closed
+
+Or, of strings: ["seen", seconds, [[user, address, port], ...]], the address under which each of these saw a socket of
+that user, by TCP, and nothing of those that did not answer.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import os
 import selectors
 import socket
 import sys
@@ -52,7 +57,10 @@ def serve(server: socket.socket) -> None:
                 text, sender = server.recvfrom(64)
                 server.sendto(text, sender)
             else:
-                server.accept()[0].close()
+                connection, peer = server.accept()
+                # An IPv4 address comes as one of IPv6.
+                send(connection, peer[0].removeprefix("::ffff:").encode())
+                connection.close()
         except BlockingIOError:
             return
         except OSError:
@@ -172,6 +180,11 @@ class Pod:
         self.kept = []
         return closed
 
+    @staticmethod
+    def seen(seconds: float, targets: list) -> list[str]:
+        """Connect to each in turn and read what it says. Nothing is served meanwhile."""
+        return [seen_by(user, (address, port), seconds) for user, address, port in targets]
+
     def _finish(self, attempts: list[Attempt], seconds: float) -> None:
         """Until each attempt is decided, or nothing has come for that time."""
         for attempt in attempts:
@@ -201,6 +214,18 @@ class Pod:
                 self._selector.unregister(attempt.socket)
 
 
+def seen_by(user: int, target: tuple[str, int], seconds: float) -> str:
+    """The address under which it sees a connection of this user; nothing where none is made in time."""
+    os.seteuid(user)
+    try:
+        with socket.create_connection(target, timeout=seconds) as connection:
+            return connection.recv(64).decode()
+    except OSError:
+        return ""
+    finally:
+        os.seteuid(0)
+
+
 def read(connection: socket.socket) -> bytes:
     """What waits there; nothing also where the connection has ended."""
     try:
@@ -221,7 +246,15 @@ def main() -> None:
     """Serve and do what is asked until the input ends."""
     with selectors.DefaultSelector() as selector:
         pod = Pod(selector, json.loads(sys.argv[1]), int(sys.argv[2]))
-        asked = {"try": pod.probe, "keep": pod.keep, "ask": pod.ask, "hear": pod.hear, "say": pod.say, "drop": pod.drop}
+        asked = {
+            "try": pod.probe,
+            "keep": pod.keep,
+            "ask": pod.ask,
+            "hear": pod.hear,
+            "say": pod.say,
+            "drop": pod.drop,
+            "seen": pod.seen,
+        }
         selector.register(sys.stdin, selectors.EVENT_READ)
         print("ready", flush=True)
         while True:

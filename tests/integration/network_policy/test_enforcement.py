@@ -3,8 +3,8 @@
 
 """The verdict engine and packets agree: a real kube-network-policies on each node, behind a real API server.
 
-Each test runs for each release and flavour of the agent; all but the first are left to PODNET_FULL=1, whose guest has
-them (tests/gate/guest.py).
+Each test runs for each release and flavour of the agent on nodes behind host-gw, and for one release behind backends
+with a tunnel. All but that release behind vxlan are left to PODNET_FULL=1, whose guest has them (tests/gate/guest.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ RELEASES = [
     _enforced.Release(cache.NETWORK_POLICY),
     *(_enforced.Release(cache.NEWER_NETWORK_POLICY, flavour) for flavour in ("", *cache.ADMIN_POLICIES)),
 ]
-ADMIN_RELEASES = [release for release in RELEASES if release.flavour]
+CASES = [*((release, "host-gw") for release in RELEASES), (RELEASES[0], "vxlan"), (RELEASES[0], "wireguard")]
+ADMIN_CASES = [case for case in CASES if case[0].flavour]
 LISTENING = [(protocol, port) for protocol in PROTOCOLS for port in PORTS]
 # The port of connections that are open before a policy, who has them, and with whom: on its node and on the other.
 STAYING, KEEPS, KEPT = 82, "west/pod-1", ("east/pod-0", "east/pod-4")
@@ -207,9 +208,15 @@ def canaries(kind: str, opened: int, closed: int) -> dict[str, Any]:
     )
 
 
-@pytest.fixture(scope="module", params=RELEASES, ids=[release.name for release in RELEASES])
+def case_name(case: tuple[_enforced.Release, str]) -> str:
+    """The release, and the backend unless it is host-gw."""
+    return case[0].name + (f"-{case[1]}" if case[1] != "host-gw" else "")
+
+
+@pytest.fixture(scope="module", params=CASES, ids=case_name)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    release: _enforced.Release = request.param
+    release, backend = request.param
+    directory = tmp_path_factory.mktemp("nodes")
     try:
         program, definitions = release.program, release.definitions
     except cache.Missing as reason:
@@ -220,15 +227,15 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     for space in (*SPACES, CANARIES):
         api.create(cases.namespace(space, **maker.labels()))
     for node in NODES:
-        made = cases.node(f"node{node}", node, "host-gw")
+        made = _enforced.node_object(node, backend)
         made["metadata"]["labels"][KEYS[0]] = VALUES[node - 1]
         api.create(made)
     for pod in members:
         api.create(pod.manifest())
-    agents = _enforced.Agents(program, api.access, tmp_path_factory.mktemp("agents"))
+    agents = _enforced.Agents(program, api.access, directory)
     found = Running(release, api, maker, members, agents)
     api.define(definitions, found.admin)
-    with _enforced.made(NODES, members):
+    with _enforced.made(NODES, members, backend, directory):
         try:
             for node in NODES:
                 agents.start(node)
@@ -332,7 +339,7 @@ def test_connections_that_were_open_before_a_policy(running: Running, kept: list
     assert asked(running, kept, True, REPEATED) == [True] * len(kept)
 
 
-@pytest.mark.parametrize("running", ADMIN_RELEASES, indirect=True, scope="module", ids=lambda release: release.name)
+@pytest.mark.parametrize("running", ADMIN_CASES, indirect=True, scope="module", ids=case_name)
 def test_connections_that_were_open_before_an_admin_policy(running: Running, kept: list[str]) -> None:
     """They stay, until a NetworkPolicy for Pods of the node changes: then a strict agent looks at all of them."""
     subject = {"namespaces": {"matchLabels": {"ns": "east"}}}

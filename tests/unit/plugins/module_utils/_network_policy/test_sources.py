@@ -17,13 +17,15 @@ from ansible_collections.podnet.cni.plugins.module_utils._errors import InputErr
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy import sources
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._network_policy.cases import (
     namespace,
+    node,
     pod,
     policy,
 )
 
 
 def options(**given: Any) -> dict[str, Any]:
-    return {"src": [], "flows": [], "namespaces": [], "sidecar_version": "v1.1.1", "api_servers": [], **given}
+    defaults = {"src": [], "flows": [], "namespaces": [], "sidecar_version": "v1.1.1", "api_servers": []}
+    return {**defaults, "direct_routing": False, **given}
 
 
 def test_all_shapes_of_manifests(tmp_path: Path) -> None:
@@ -45,6 +47,33 @@ def test_all_shapes_of_manifests(tmp_path: Path) -> None:
     assert found.namespaces["x"] == {"ns": "x", "kubernetes.io/metadata.name": "x"}
     assert found.namespaces["y"] == {"kubernetes.io/metadata.name": "y"}
     assert found.unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("backend", "direct", "allowed", "verdict"),
+    [
+        ("vxlan", False, ["10.244.1.0"], "allow"),
+        ("vxlan", False, ["198.18.0.1"], "deny"),
+        ("vxlan", True, ["10.244.1.0"], "unknown"),
+        ("vxlan", True, ["198.18.0.1"], "unknown"),
+        ("vxlan", True, ["10.244.1.0", "198.18.0.1"], "allow"),
+        ("vxlan", True, [], "deny"),
+        ("ipip", True, ["198.18.0.1"], "unknown"),
+        ("host-gw", True, ["198.18.0.1"], "allow"),
+        ("host-gw", False, ["10.244.1.0"], "deny"),
+    ],
+)
+def test_a_node_that_may_send_past_the_overlay(
+    tmp_path: Path, backend: str, direct: bool, allowed: list[str], verdict: str
+) -> None:
+    """The address of a node's own packets at a Pod of another one, with and without DirectRouting."""
+    rules = [{"from": [{"ipBlock": {"cidr": f"{address}/32"}} for address in allowed]}] if allowed else []
+    lets_in = policy("x/p", types=["Ingress"], ingress=rules)
+    objects = [node("n1", 1, backend), node("n2", 2, backend), pod("x/a", "10.244.2.2", nodeName="n2"), lets_in]
+    (tmp_path / "all.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    flow = {"from": "198.18.0.1", "to": "x/a", "port": 80, "protocol": "TCP"}
+    built = sources.run(options(src=[str(tmp_path)], flows=[flow], direct_routing=direct))
+    assert [row["verdict"] for row in built["verdicts"]] == [verdict]
 
 
 def test_what_is_broken_is_named_and_hides_nothing(tmp_path: Path) -> None:
