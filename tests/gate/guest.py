@@ -30,7 +30,7 @@ SHARE = BUILD / "guest"
 CONSOLE = BUILD / "logs" / "guest-console.log"
 FULL = os.environ.get("PODNET_FULL", "") not in ("", "0")
 # On two cores of which one does other things it takes 9 minutes.
-LIMIT = float(os.environ.get("PODNET_GUEST_LIMIT", "7200" if FULL else "1500"))
+LIMIT = float(os.environ.get("PODNET_GUEST_LIMIT", "10800" if FULL else "1500"))
 LAST = 30
 PASSED_ON = (
     *("PATH", "HOME", "LC_ALL", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "HYPOTHESIS_STORAGE_DIRECTORY", "XDG_CACHE_HOME"),

@@ -9,6 +9,7 @@ module makes.
 
 from __future__ import annotations
 
+import abc
 import base64
 import contextlib
 import functools
@@ -369,7 +370,7 @@ def outside(name: str, address: str) -> Iterator[None]:
         subprocess.run(["sh", "-ec", f"ip link del {name}; ip netns del {name}"], check=True)
 
 
-class Programs:
+class Programs(abc.ABC):
     """A process on each node; what it says is kept in the directory."""
 
     name: str
@@ -379,9 +380,9 @@ class Programs:
         self._environment = {**os.environ, **(environment or {})}
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
 
+    @abc.abstractmethod
     def command(self, node: int) -> list[str]:
         """The program and its arguments on a node."""
-        raise NotImplementedError
 
     def start(self, node: int) -> None:
         """Start one."""
