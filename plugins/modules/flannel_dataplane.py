@@ -301,6 +301,14 @@ mtu:
   returned: success
   type: int
   sample: 1450
+ipv6_mtu:
+  description:
+    - The largest IPv6 packet that pods can send to pods of peers, null without IPv6. Over vxlan it may be less than
+      RV(mtu), since the outer header is larger; the kernel tells pods.
+  returned: success
+  type: int
+  sample: 1430
+  version_added: 1.0.0
 mac:
   description: The VTEP MAC of the IPv4 device, null without one.
   returned: success

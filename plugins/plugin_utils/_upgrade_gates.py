@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import OVER_IPV6
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import waves
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade import agent
 
@@ -114,11 +115,13 @@ def _reaches_none(gate: Mapping[str, Any]) -> bool:
 
 def _problem_of_ways(gate: Mapping[str, Any], lost: set[str]) -> str:
     """What is wrong with the ways to other nodes, but for those that are lost themselves."""
-    probes = [probe for probe in gate.get("probes") or [] if probe["target"] not in lost]
+    probes = [probe for probe in gate.get("probes") or [] if probe["target"].removesuffix(OVER_IPV6) not in lost]
     lossy = [f"{float(probe['loss']):g} % to {probe['target']}" for probe in probes if probe["loss"]]
     found = [f"loses {', '.join(lossy)}"] if lossy else []
-    mtu = int(gate.get("mtu") or 0)
-    largest = [int(probe["largest_packet"]) for probe in probes if probe.get("largest_packet")]
-    if mtu and largest and min(largest) < mtu:
-        found.append(f"packets of more than {min(largest)} octets do not get through, but the MTU is {mtu}")
+    for family, key in (("", "mtu"), ("IPv6 ", "ipv6_mtu")):
+        mtu = int(gate.get(key) or 0)
+        own = [probe for probe in probes if (":" in str(probe.get("address"))) == bool(family)]
+        largest = min((int(probe["largest_packet"]) for probe in own if probe.get("largest_packet")), default=mtu)
+        if largest < mtu:
+            found.append(f"{family}packets of more than {largest} octets do not get through, but the MTU is {mtu}")
     return ", and ".join(found)

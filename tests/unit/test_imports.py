@@ -36,7 +36,7 @@ FAMILIES: dict[str, set[str]] = {
     "_rollout": {"_errors", "_kube"},
     "_backup": {"_errors", "_host", "_kube"},
     "_kube_ovn": {"_errors", "_kube"},
-    "_upgrade": {"_errors", "_flannel", "_kube", "_rollout", "_versions"},
+    "_upgrade": {"_errors", "_flannel", "_kube", "_probe", "_rollout", "_versions"},
     "_network_policy_sidecar": {"_discovery", "_errors", "_host", "_kube", "_rollout", "_versions"},
     "_adoption": {
         "_cni",

@@ -150,6 +150,13 @@ class DataPlane:
     route_links: frozenset[str] | None = None
     former: Former = NO_FORMER
 
+    def largest(self, family: int) -> int:
+        """The largest packet of C(family) (AF_INET or AF_INET6) that pods send to peers; 0 where it is not enabled."""
+        if not any(family_of(network[0]) == family for network in self.networks):
+            return 0
+        own = {address.link for address in self.addresses if family_of(address.address) == family}
+        return min(self.mtu, *(link.mtu for link in self.links if link.name in own)) if own else self.mtu
+
     def with_links(self, links: Sequence[Link], addresses: Sequence[Address]) -> DataPlane:
         """The same data plane with these links and addresses; the lists are shared with this one."""
         return replace(self, links=tuple(links), addresses=tuple(addresses))

@@ -57,6 +57,8 @@ HOW = {
     connector.REFUSED: "the port refused, so the packet came through",
 }
 EXPECTATIONS = ("any", "reachable", "unreachable")
+OVER_IPV6 = " over IPv6"
+"""What the name of a target ends in whose other target of that name has an address of IPv4."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,21 @@ def choose(targets: Sequence[Target], source: str, sample: int) -> list[Target]:
 def shares(targets: Sequence[Mapping[str, Any]], sample: int) -> dict[str, list[Mapping[str, Any]]]:
     """Return what each of C(targets), the options of a module, has to reach of the others, by its name, as choose does.
 
-    So one list of all members need not be handed to each of them.
+    So one list of all members need not be handed to each of them. A member with an address of each family is there
+    twice, and that of IPv6 gets a name of its own, with C(OVER_IPV6).
     """
-    names = [str(target["name"]) for target in targets]
-    return {name: [targets[place] for place in _places(names, name, sample)] for name in names}
+    members: dict[str, list[Mapping[str, Any]]] = {}
+    for target in targets:
+        members.setdefault(str(target["name"]), []).append(target)
+    names = list(members)
+    told_apart = [_told_apart(name, own) for name, own in members.items()]
+    return {name: [each for place in _places(names, name, sample) for each in told_apart[place]] for name in names}
+
+
+def _told_apart(name: str, own: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if len(own) == 1:
+        return list(own)
+    return [{**each, "name": name + OVER_IPV6} if ":" in str(each["address"]) else each for each in own]
 
 
 def _places(names: Sequence[str], source: str, sample: int) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._errors import InputError
 from ansible_collections.podnet.cni.plugins.module_utils._flannel import network_config
+from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import HEADERS
 from ansible_collections.podnet.cni.plugins.module_utils._rollout import waves
 from ansible_collections.podnet.cni.plugins.module_utils._upgrade import network
 
@@ -84,19 +85,26 @@ def plan(
     }
 
 
-def near(leases: Sequence[Mapping[str, Any]], node: str, sample: int) -> list[dict[str, Any]]:
-    """Targets for a probe from C(node): the vxlan links of so many others, in the order of the leases.
+def near(
+    leases: Sequence[Mapping[str, Any]], node: str, sample: int, mtu: Any = 0, ipv6_mtu: Any = 0
+) -> list[dict[str, Any]]:
+    """Targets for a probe from C(node): the vxlan links of so many others, in the order of the leases, in each family.
 
-    Where none of their packets passes, the largest that does is searched for.
+    With C(mtu) and C(ipv6_mtu) they are asked by packets of that size. Where none of these passes, the largest that
+    does is searched for.
 
     Such a link has the first address of its node's subnet. Other backends have no link that answers.
     """
-    firsts = [
-        str(lease["subnet"]).partition("/")[0]
-        for lease in leases
-        if lease["name"] != node and lease.get("backend_type") == "vxlan" and lease.get("subnet")
-    ]
-    return [{"name": address, "address": address, "search": True} for address in firsts[:sample]]
+    others = [lease for lease in leases if lease["name"] != node and lease.get("backend_type") == "vxlan"]
+    subnets = [str(lease[key]) for lease in others[:sample] for key in ("subnet", "ipv6_subnet") if lease.get(key)]
+    largest = {4: mtu, 6: ipv6_mtu}
+    return [_target(subnet.partition("/")[0], largest) for subnet in subnets]
+
+
+def _target(address: str, largest: Mapping[int, Any]) -> dict[str, Any]:
+    family = 6 if ":" in address else 4
+    size = {"size": largest[family] - HEADERS[family]} if largest[family] else {}
+    return {"name": address, "address": address, "search": True, **size}
 
 
 def batches(hosts: Sequence[str], serial: Any) -> list[list[str]]:

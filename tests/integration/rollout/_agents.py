@@ -70,7 +70,7 @@ class Agents:
         self.replaced: list[str] = []
         self.silent: set[str] = set()
         self.labels: dict[str, dict[str, str]] = {}
-        self.pod_cidrs: dict[str, str] = {}
+        self.pod_cidrs: dict[str, list[str]] = {}
         self.logs: dict[str, str] = {}
         self.name = name
         self.delay = delay
@@ -100,8 +100,7 @@ class Agents:
 
     def add_node(self, name: str, labels: dict[str, str] | None = None) -> None:
         """Make a Node that is ready."""
-        cidr = self.pod_cidrs.get(name)
-        node = _kube.node(name, [cidr] if cidr else [])
+        node = _kube.node(name, self.pod_cidrs.get(name, []))
         node["metadata"]["labels"] = labels or {}
         self.kube.apply(node)
         self._node_status(name, "2026-01-01T00:00:00Z")

@@ -3,6 +3,7 @@
 
 """Gates on nodes that are hosts: lab hosts that hold the data plane of a cluster's leases, and pods of their own.
 
+The network has both families.
 The tests build on one another, in this order.
 """
 
@@ -62,9 +63,11 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     _kube.require()
     folder = tmp_path_factory.mktemp("gates")
     with _kube.running() as server, lab(folder, lab_etcd=False) as hosts:
-        install(server, folder)
+        install(server, folder, flannel_pod_cidr_v6="fd00:10:244::/48")
         agents = Agents(server, "kube-flannel", list(NODES), name="kube-flannel-ds", pause=0.3)
-        agents.pod_cidrs = {name: f"10.244.{number}.0/24" for number, name in enumerate(NODES, 1)}
+        agents.pod_cidrs = {
+            name: [f"10.244.{number}.0/24", f"fd00:10:244:{number}::/64"] for number, name in enumerate(NODES, 1)
+        }
         with agents:
             agents.settle()
             store = {
@@ -76,6 +79,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
             assert code == 0, said
             settings = {
                 "flannel_kubeconfig": str(server.admin),
+                "flannel_pod_cidr_v6": "fd00:10:244::/48",
                 "flannel_image_tag": AFTER,
                 "flannel_wait": False,
                 "upgrade_hosts": "overlay",
@@ -95,6 +99,7 @@ def test_data_plane_and_traffic_of_each_wave(nodes: Nodes) -> None:
     before = hosts.command("node2", "cat", "/etc/cni/net.d/10-flannel.conflist")
 
     hosts.command("node2", "ip", "route", "del", "10.244.3.0/24")
+    hosts.command("node2", "ip", "route", "del", "fd00:10:244:3::/64")
     code, said = hosts.run("podnet.cni.upgrade", **settings)
     assert code != 0
     assert "node3 does not answer over the overlay" in said, said
@@ -105,7 +110,7 @@ def test_data_plane_and_traffic_of_each_wave(nodes: Nodes) -> None:
     code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_preflight=False)
     assert code != 0
     assert "node2: the data plane is not as the leases say" in said, said
-    assert "loses 100 % to node3" in said, said
+    assert "loses 100 % to node3, 100 % to node3 over IPv6" in said, said
     assert "the data plane is not as the leases say, to do:" in said, said
     assert "Configuration, pod templates and files were put back" in said, said
     assert set(agents.images().values()) == {f"{IMAGE}{BEFORE}"}

@@ -17,10 +17,19 @@ from ansible_collections.podnet.cni.tests.integration.upgrade._lab import Lab, l
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
 NOWHERE = {"name": "nowhere", "address": "198.19.255.254"}
+# Over IPv6 nobody answers.
+HOLE = "; ".join(
+    (
+        "add table ip6 hole",
+        "add chain ip6 hole output { type filter hook output priority 0; }",
+        "add rule ip6 hole output icmpv6 type echo-reply drop",
+    )
+)
 
 
 def network(mtu: int) -> dict[str, Any]:
-    return {"Network": "10.244.0.0/16", "Backend": {"Type": "vxlan", "MTU": mtu}}
+    both = {"Network": "10.244.0.0/16", "EnableIPv6": True, "IPv6Network": "fd00:10:244::/48"}
+    return {**both, "Backend": {"Type": "vxlan", "MTU": mtu}}
 
 
 def mtus(hosts: Lab) -> list[int]:
@@ -68,8 +77,11 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
         assert not (tmp_path / "up" / "overlay-unfinished").exists(), "the checks come before anything is changed"
         hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=1")
 
+        hosts.command("overlay", "nft", HOLE)
         code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_overlay_probe_targets=[NOWHERE])
+        hosts.command("overlay", "nft", "delete table ip6 hole")
         assert code != 0
+        assert "node1 loses 100 % to fd00:10:244:" in said and "nowhere" in said, said
         assert "Network config, data plane and files were put back" in said, said
         assert mtus(hosts) == [1350, 1350, 1350], "the first host went back, the others were not touched"
 

@@ -8,6 +8,7 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
+import socket
 from typing import Any, ContextManager
 
 from ansible_collections.podnet.cni.plugins.module_utils._dataplane import backends, peers
@@ -116,6 +117,7 @@ def _facts(node: parts.Node) -> dict[str, Any]:
         "backend": node.request.config.backend.type,
         "devices": [link.name for link in plane.links] if plane is not None else [],
         "mtu": (plane.mtu if plane is not None else 0) or None,
+        "ipv6_mtu": (plane.largest(socket.AF_INET6) if plane is not None else 0) or None,
         "lease": node.request.lease and to_dict(node.request.lease),
         "peers": len(node.peers),
     }

@@ -63,8 +63,8 @@ def step(text: str) -> dict[str, str]:
     return {"action": "set", "kind": "route", "attribute": "", "text": text}
 
 
-def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
-    return {"target": target, "loss": loss, "largest_packet": largest}
+def way(target: str, loss: float = 0.0, largest: Any = 1450, address: str = "10.244.0.2") -> dict[str, Any]:
+    return {"target": target, "address": address, "loss": loss, "largest_packet": largest}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,14 @@ def way(target: str, loss: float = 0.0, largest: Any = 1450) -> dict[str, Any]:
         (
             {"mtu": 1450, "probes": [way("a", 66.7, 1350), way("b", 100, 0)]},
             ["loses 66.7 % to a, 100 % to b, and packets of more than 1350 octets do not get through"],
+        ),
+        (
+            {"mtu": 1450, "ipv6_mtu": 1430, "probes": [way("a"), way("a over IPv6", largest=1430, address="fd00::1")]},
+            [],
+        ),
+        (
+            {"mtu": 1450, "ipv6_mtu": 1430, "probes": [way("a"), way("a over IPv6", largest=1280, address="fd00::1")]},
+            ["IPv6 packets of more than 1280 octets do not get through, but the MTU is 1430"],
         ),
         ({"problem": "no link flannel.1."}, ["no link flannel.1"]),
         ({"dataplane": [step(name) for name in "abcde"]}, ["to do: a, b, c (and 2 more)"]),
@@ -114,6 +122,13 @@ def test_a_node_that_is_cut_off_is_blamed_alone() -> None:
     found = upgrade_gate_problems(hosts, ["n1", "n2", "n3"], max_failed="1", total=9, first=False)
     assert found["failed"] == {"n1": "loses 100 % to n2, 100 % to n3"}
     assert found["stop"] is False
+    both = [way("n1", 100), way("n1 over IPv6", 100)]
+    hosts = [cut, host("n2", probes=both), host("n3", probes=both[1:])]
+    assert list(upgrade_gate_problems(hosts, ["n1"], max_failed="1", total=9, first=False)["failed"]) == ["n1"]
+    found = upgrade_gate_problems(
+        [host("n1", probes=[way("n2")]), host("n2", probes=[way("n1"), both[1]])], ["n1", "n2"]
+    )
+    assert found["failed"] == {"n2": "loses 100 % to n1 over IPv6"}
     broken = host("n1", dataplane=[step("set route")], probes=[way("n2"), way("n3", 100)])
     hosts = [broken, host("n2", probes=[way("n1")]), host("n3", probes=[way("n2"), way("n1", 100)])]
     assert list(upgrade_gate_problems(hosts, ["n1", "n2", "n3"])["failed"]) == ["n1"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+from socket import AF_INET, AF_INET6
 from typing import Any
 
 import pytest
@@ -69,6 +70,13 @@ def test_vxlan_mtu_is_what_the_kernel_grants(mtu: int, links: list[int], pods: i
     plane = build(config(ipv6=True, MTU=mtu), [2])
     assert [link.mtu for link in plane.links] == links
     assert plane.mtu == pods
+    assert [plane.largest(family) for family in (AF_INET, AF_INET6)] == links
+
+
+def test_the_largest_packet_of_a_family_that_has_no_link_of_its_own_or_is_not_there() -> None:
+    assert build(config(), [2]).largest(AF_INET6) == 0
+    routed = build(config("host-gw", ipv6=True), [2])
+    assert routed.largest(AF_INET) == routed.largest(AF_INET6) == routed.mtu
 
 
 def test_vxlan_ipv6_only() -> None:

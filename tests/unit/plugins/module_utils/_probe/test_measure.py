@@ -96,6 +96,19 @@ def test_the_share_of_each_is_what_it_would_choose(members: int, sample: int) ->
         assert [(each["name"], each["address"]) for each in share] == [(one.name, one.address) for one in chosen]
 
 
+def test_a_member_with_both_families_is_one_member() -> None:
+    both = [{"name": name, "address": address} for name in "abc" for address in (f"192.0.2.{ord(name)}", f"::{name}")]
+    shares = measure.shares([*both, {"name": "d", "address": "::d"}], 2)
+    assert {name: [each["name"] for each in share] for name, share in shares.items()} == {
+        "a": ["b", "b over IPv6", "c", "c over IPv6"],
+        "b": ["c", "c over IPv6", "d"],
+        "c": ["d", "a", "a over IPv6"],
+        "d": ["a", "a over IPv6", "b", "b over IPv6"],
+    }
+    for share in shares.values():
+        measure.parse_targets([{**each, "expect": None} for each in share])
+
+
 @pytest.mark.parametrize(
     ("items", "message"),
     [

@@ -75,3 +75,14 @@ def test_targets_of_a_probe() -> None:
     ]
     assert hosts.near([{**leases[1], "backend_type": "host-gw"}, {**leases[2], "subnet": None}], "a", 2) == []
     assert hosts.near(leases, "a", 0) == []
+
+
+def test_targets_of_a_probe_in_both_families() -> None:
+    both = {"name": "b", "backend_type": "vxlan", "subnet": "10.244.1.0/24", "ipv6_subnet": "fd00:10:244:1::/64"}
+    alone = {"name": "c", "backend_type": "vxlan", "subnet": None, "ipv6_subnet": "fd00:10:244:2::/64"}
+    targets = hosts.near([both, alone, {**both, "name": "d"}], "a", 2, 1350, 1330)
+    assert [(target["address"], target["size"]) for target in targets] == [
+        ("10.244.1.0", 1322),
+        ("fd00:10:244:1::", 1282),
+        ("fd00:10:244:2::", 1282),
+    ]
