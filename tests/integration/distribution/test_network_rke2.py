@@ -168,7 +168,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             agents = Agents(server, "kube-system", list(made.names), name="rke2-canal")
             agents.behave = made.started
             agents.labels = {name: {"kubernetes.io/hostname": name} for name in made.names}
-            agents.pod_cidrs = {name: f"10.42.{number}.0/24" for number, name in enumerate(made.names, 1)}
+            agents.pod_cidrs = {name: [f"10.42.{number}.0/24"] for number, name in enumerate(made.names, 1)}
             with agents:
                 for name in made.names:
                     status = {"nodeInfo": {"kubeletVersion": "v1.36.3+rke2r1", "operatingSystem": "linux"}}
