@@ -3,8 +3,9 @@
 
 """A cluster for the scenario: a real API server and controller manager, and kubelets that only say that pods run.
 
-Usage: cluster.py DIRECTORY. The cluster lives as long as the file DIRECTORY/alive. What it came to is in
-DIRECTORY/outcome: C(ready), when DIRECTORY/kubeconfig and DIRECTORY/kubectl are there, or why there is no cluster.
+Usage: cluster.py DIRECTORY CIDR[,CIDR]. Nodes get their ranges of pods from there. The cluster lives as long as the
+file DIRECTORY/alive. What it came to is in DIRECTORY/outcome: C(ready), when DIRECTORY/kubeconfig and DIRECTORY/kubectl
+are there, or why there is no cluster.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def wanted_node(pod: dict[str, Any]) -> str:
     return str(terms["nodeSelectorTerms"][0]["matchFields"][0]["values"][0])
 
 
-def live(server: _kube.KubeServer, directory: Path) -> None:
+def live(server: _kube.KubeServer, directory: Path, cidrs: str) -> None:
     """Run the cluster until it is told to end."""
-    server.start_controller_manager("10.244.0.0/16", CONTROLLERS)
+    server.start_controller_manager(cidrs, CONTROLLERS)
     for name in NODES:
         node = _kube.node(name)
         node["metadata"]["labels"] = {"kubernetes.io/os": "linux"}
@@ -93,12 +94,12 @@ def live(server: _kube.KubeServer, directory: Path) -> None:
 
 def main() -> None:
     """Start the cluster, or say why there is none."""
-    directory = Path(sys.argv[1])
+    directory, cidrs = Path(sys.argv[1]), sys.argv[2]
     try:
         for name in ("kube-controller-manager", "kubectl"):
             _kube_binaries.program(name)
         with _kube.running() as server:
-            live(server, directory)
+            live(server, directory, cidrs)
     except _kube_binaries.Missing as reason:
         (directory / "outcome").write_text(f"no cluster: {reason}")
     finally:
