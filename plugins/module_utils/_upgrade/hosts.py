@@ -86,7 +86,7 @@ def plan(
 
 
 def near(
-    leases: Sequence[Mapping[str, Any]], node: str, sample: int, mtu: Any = 0, ipv6_mtu: Any = 0
+    leases: Sequence[Mapping[str, Any]], node: str, sample: int, mtu: int | None = None, ipv6_mtu: int | None = None
 ) -> list[dict[str, Any]]:
     """Targets for a probe from C(node): the vxlan links of so many others, in the order of the leases, in each family.
 
@@ -101,10 +101,10 @@ def near(
     return [_target(subnet.partition("/")[0], largest) for subnet in subnets]
 
 
-def _target(address: str, largest: Mapping[int, Any]) -> dict[str, Any]:
+def _target(address: str, largest: Mapping[int, int | None]) -> dict[str, Any]:
     family = 6 if ":" in address else 4
-    size = {"size": largest[family] - HEADERS[family]} if largest[family] else {}
-    return {"name": address, "address": address, "search": True, **size}
+    mtu = largest[family]
+    return {"name": address, "address": address, "search": True, **({"size": mtu - HEADERS[family]} if mtu else {})}
 
 
 def batches(hosts: Sequence[str], serial: Any) -> list[list[str]]:
