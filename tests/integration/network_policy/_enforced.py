@@ -29,6 +29,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._lab.kubernetes import 
 from ansible_collections.podnet.cni.plugins.module_utils._network_policy.parse import Inventory, Source, inventory
 from ansible_collections.podnet.cni.tests.integration import _kernel
 from ansible_collections.podnet.cni.tests.integration._warm import run_module
+from ansible_collections.podnet.cni.tests.integration.dataplane._leases import lease_in
 from ansible_collections.podnet.cni.tests.tools import cache
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._network_policy import cases
 
@@ -299,7 +300,7 @@ def join(nodes: Sequence[int], backend: str, directory: Path) -> None:
     leases = {}
     for node in nodes:
         prepared = _module("flannel_dataplane_prepare", node, network_config=config, **keys[node])
-        leases[node] = _lease(node, backend, prepared["public_key"])
+        leases[node] = _lease(node, config, prepared["public_key"] or "")
     for node in nodes:
         peers = [lease for other, lease in leases.items() if other != node]
         made = _module("flannel_dataplane", node, network_config=config, lease=leases[node], peers=peers, **keys[node])
@@ -311,24 +312,9 @@ def both_families(backend: str) -> bool:
     return backend != "ipip"
 
 
-def _lease(node: int, backend: str, public_key: str) -> dict[str, Any]:
-    kind = BACKENDS[backend]["Type"]
-    made = {
-        "name": f"node{node}",
-        "subnet": f"10.244.{node}.0/24",
-        "public_ip": f"198.18.0.{node}",
-        "backend_type": kind,
-        "backend_data": _backend_data(kind, f"02:00:00:04:00:{node:02x}", public_key, 51820),
-    }
-    if both_families(backend):
-        made["ipv6_subnet"], made["public_ipv6"] = f"fd00:10:244:{node}::/64", f"fd00:18::{node}"
-        made["backend_v6_data"] = _backend_data(kind, f"02:00:00:06:00:{node:02x}", public_key, 51821)
-    return made
-
-
-def _backend_data(kind: str, mac: str, public_key: str, port: int) -> dict[str, Any] | None:
-    known = {"vxlan": {"VNI": 1, "VtepMAC": mac}, "wireguard": {"PublicKey": public_key, "Port": port}}
-    return known.get(kind)
+def _lease(node: int, config: dict[str, Any], public_key: str) -> dict[str, Any]:
+    made = lease_in(config, node, public_key) | {"subnet": f"10.244.{node}.0/24"}
+    return made | ({"ipv6_subnet": f"fd00:10:244:{node}::/64"} if "ipv6_subnet" in made else {})
 
 
 def _module(name: str, node: int, **options: Any) -> dict[str, Any]:
