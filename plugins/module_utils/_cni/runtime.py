@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
@@ -24,6 +25,11 @@ from ansible_collections.podnet.cni.plugins.module_utils._host.command import Ru
 
 # The runtime asks plugins to check a pod from this version of the configuration on.
 CHECK_SINCE = (0, 4, 0)
+
+# A new address of IPv6 may take a second by chance, and one for each question whether somebody else has it
+# (RFC 4862, section 5.4; net.ipv6.conf.*.dad_transmits is 1 unless somebody sets it).
+SETTLE_SECONDS = 5.0
+SETTLE_POLL = 0.1
 
 # Where ip-netns(8) keeps named namespaces.
 NETNS_DIR = "/run/netns"
@@ -121,6 +127,11 @@ def addresses(result: Mapping[str, Any]) -> list[str]:
     return [entry["address"] for entry in result.get("ips", ())]
 
 
+def gateways(result: Mapping[str, Any]) -> set[str]:
+    """Return the gateways of the pod that are addresses of IPv6. Plugins write them as ip(8) does (RFC 5952)."""
+    return {entry["gateway"] for entry in result.get("ips", ()) if ":" in (entry.get("gateway") or "")}
+
+
 def host_interfaces(result: Mapping[str, Any]) -> list[str]:
     """Return the names of the interfaces that the result places on the host: the bridge and the host's end."""
     return [entry["name"] for entry in result.get("interfaces", ()) if not entry.get("sandbox")]
@@ -203,7 +214,21 @@ class Runtime:
             except PodnetError as second:
                 raise PodnetError(f"{error}. Undoing it failed as well: {second}") from error
             raise
+        self._settle(gateways(result or {}))
         return result or {}
+
+    def _settle(self, wanted: set[str]) -> None:
+        """Wait until these addresses of the host answer: the kernel looks for duplicates each time a bridge comes up.
+
+        A duplicate that was found stays one: nothing is waited for then.
+        """
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while wanted and time.monotonic() < deadline:
+            _code, out, _err = self.run(["ip", "-6", "-o", "addr", "show", "tentative"], None)
+            tentative = {line.split()[3].partition("/")[0] for line in out.splitlines() if "dadfailed" not in line}
+            if not wanted & tentative:
+                return
+            time.sleep(SETTLE_POLL)
 
     def delete(self, conflist: Mapping[str, Any], pod: Pod, result: Mapping[str, Any] | None) -> None:
         """Run DEL through the list backwards, then remove the namespace. Nothing to delete is not an error."""

@@ -53,6 +53,8 @@ FAILURES_SHOWN = 5
 # include/uapi/linux/sockios.h of Linux, and the 40 octets of struct ifreq: a name and, here, an int.
 _SIOCGIFMTU = 0x8921
 _IFREQ = "16si20x"
+# include/uapi/linux/if_addr.h of Linux: IFA_F_NODAD.
+_NODAD = 0x02
 # The names that flanneld gives its links, under any VNI.
 _LINK_NAME = re.compile(r"flannel(?:\.\d+|-v6\.\d+|-wg|-wg-v6|\.ipip|0)\Z")
 # A deletion that finds nothing has nothing left to do.
@@ -362,7 +364,9 @@ class Kernel:
 
     def _change_address(self, verb: str, address: Address) -> None:
         text = to_text(address.address)
-        self._links.addr(verb, index=_index(address.link), address=text, prefixlen=address.prefixlen)
+        # Its subnet is this host's alone: a search for duplicates would only keep it from answering for two seconds.
+        flags = {"flags": _NODAD} if verb == "add" and ":" in text else {}
+        self._links.addr(verb, index=_index(address.link), address=text, prefixlen=address.prefixlen, **flags)
 
     def _try_link(self, words: str, name: str, operation: Callable[[], Any]) -> None:
         try:

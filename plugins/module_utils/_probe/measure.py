@@ -216,10 +216,29 @@ def parse(output: str) -> dict[str, Any]:
     return {
         "sent": sent,
         "received": received,
-        "loss": round(100 * (sent - received) / sent, 1) if sent else 100.0,
+        "loss": _loss(sent, received),
         "rtt_min": minimum,
         "rtt_avg": average,
         "rtt_max": maximum,
+    }
+
+
+def _loss(sent: int, received: int) -> float:
+    return round(100 * (sent - received) / sent, 1) if sent else 100.0
+
+
+def _together(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several results of parse() as one."""
+    sent, received = sum(each["sent"] for each in rounds), sum(each["received"] for each in rounds)
+    timed = [each for each in rounds if each["rtt_avg"] is not None]
+    answered = sum(each["received"] for each in timed)
+    return {
+        "sent": sent,
+        "received": received,
+        "loss": _loss(sent, received),
+        "rtt_min": min((each["rtt_min"] for each in timed), default=None),
+        "rtt_avg": round(sum(each["rtt_avg"] * each["received"] for each in timed) / answered, 3) if answered else None,
+        "rtt_max": max((each["rtt_max"] for each in timed), default=None),
     }
 
 
@@ -293,7 +312,8 @@ def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
 
     On a bad way the few packets of a measurement may all be lost, or be answered late: where nothing came back and
     nobody said why, more of them follow. Where some came back, but slowly, those that did not may have been late: then
-    only what is measured with more patience counts.
+    only what is measured with more patience counts. A way that is silent at first and then answers may be one that
+    loses packets, or one that has just come up: where it loses none of another round, that round alone counts.
     """
     command = ["-s", str(settings.size_for(target)), "-M", "dont" if settings.fragment else "do"]
     command += _origin(target, settings)
@@ -311,9 +331,12 @@ def by_ping(target: Target, ping: Ping, settings: Settings) -> dict[str, Any]:
         return (found["rtt_max"] or 0) > 500 * settings.timeout
 
     if result["sent"] and not result["received"] and not reason and settings.insist:
-        more = parse(send(settings.insist, BRISK, patience)[1])
-        sent = more["sent"] if slow(more) else result["sent"] + more["sent"]
-        result = {**more, "sent": sent, "loss": round(100 * (sent - more["received"]) / sent, 1)}
+        rounds = [result, parse(send(settings.insist, BRISK, patience)[1])]
+        if rounds[1]["received"]:
+            rounds.append(parse(send(settings.insist, BRISK, patience)[1]))
+            first = 2 if not rounds[2]["loss"] else 1 if slow(rounds[1]) else 0
+            rounds = rounds[first:]
+        result = _together(rounds)
     elif result["loss"] and slow(result) and settings.insist:
         result = parse(send(settings.count, settings.interval, patience)[1])
     result["error"] = reason[-1] if reason and not result["received"] else ""
@@ -349,7 +372,7 @@ def summarise(attempts: Sequence[Attempt], refusal_reaches: bool) -> dict[str, A
     return {
         "sent": len(attempts),
         "received": len(times),
-        "loss": round(100 * (len(attempts) - len(times)) / len(attempts), 1),
+        "loss": _loss(len(attempts), len(times)),
         "rtt_min": round(min(times), 3) if times else None,
         "rtt_avg": round(sum(times) / len(times), 3) if times else None,
         "rtt_max": round(max(times), 3) if times else None,

@@ -196,6 +196,7 @@ def test_the_boot_files_bring_back_the_same(host: Host, tmp_path: Path) -> None:
     """What iproute2 makes of the files is what the module made: after a replay there is nothing left to do."""
     arguments = {**options(1, [2, 3], ipv6=True), "restore_dir": str(tmp_path)}
     host.module(**arguments)
+    assert "tentative" not in host.shell("ip -6 address show dev flannel-v6.1 scope global"), "it answers at once"
     made = host.state()
     host.shell("ip link del flannel.1", "ip link del flannel-v6.1")
     host.shell(f"sh {tmp_path}/restore.sh")

@@ -51,6 +51,7 @@ def test_what_it_makes_is_what_is_made_today(old: OldPython, hosts: list[Host], 
     }
     foreseen = old.module(first, DATAPLANE, check=True, **plane)
     made = old.module(first, DATAPLANE, **plane)
+    assert "flannel-v6" not in first.shell("ip -6 -o address show scope global tentative"), "it answers at once"
     assert made["changed"] is True and foreseen["actions"] == made["actions"], (foreseen, made)
     assert old.module(first, DATAPLANE, **plane)["changed"] is False
     # Today's finds nothing to do, and its host is reached.

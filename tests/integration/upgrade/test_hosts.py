@@ -25,6 +25,14 @@ HOLE = "; ".join(
         "add rule ip6 hole output icmpv6 type echo-reply drop",
     )
 )
+# What the pods of a host ask over IPv6 does not leave it.
+GAG = "; ".join(
+    (
+        "add table ip6 gag",
+        "add chain ip6 gag forward { type filter hook forward priority 0; }",
+        "add rule ip6 gag forward icmpv6 type echo-request drop",
+    )
+)
 
 
 def network(mtu: int) -> dict[str, Any]:
@@ -84,6 +92,17 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
         assert "node1 loses 100 % to fd00:10:244:" in said and "nowhere" in said, said
         assert "Network config, data plane and files were put back" in said, said
         assert mtus(hosts) == [1350, 1350, 1350], "the first host went back, the others were not touched"
+
+        # Of two hosts one is well, and goes back with the other one.
+        hosts.command("node3", "nft", GAG)
+        code, said = upgrade(hosts, overlay_network_config=network(1390))
+        hosts.command("node3", "nft", "delete table ip6 gag")
+        assert code != 0
+        assert "The upgrade of node3 failed: node3 loses 100 % to fd00:10:244:" in said, said
+        assert "The upgrade of node2 failed: another host of its batch failed." in said, said
+        assert mtus(hosts) == [1340, 1350, 1350], "the first batch is done, the second one as it was"
+        (named,) = set(re.findall(r"What was there before is in (\S+)\. ", said))
+        assert Path(named, "backup.json").exists(), named
 
         code, said = upgrade(hosts, overlay_network_config=network(1390))
         assert code == 0, said

@@ -28,7 +28,10 @@ MAPPING = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
 RESULT = {
     "cniVersion": "0.3.1",
     "interfaces": [{"name": "cni0"}, {"name": "veth1"}, {"name": "eth0", "sandbox": "/run/netns/web"}],
-    "ips": [{"address": "10.1.2.3/24"}, {"address": "fd00::3/64"}],
+    "ips": [
+        {"address": "10.1.2.3/24", "gateway": "10.1.2.1"},
+        {"address": "fd00::3/64", "gateway": "fd00::1"},
+    ],
 }
 
 
@@ -39,8 +42,9 @@ def pod(*mappings: dict[str, Any], interface: str = "eth0") -> cni_runtime.Pod:
 class Host:
     """Plays the programs: remembers how they were called and answers from a script."""
 
-    def __init__(self, folder: Path, failing: str = "") -> None:
+    def __init__(self, folder: Path, failing: str = "", tentative: Sequence[str] = ()) -> None:
         self.failing = failing
+        self.tentative = iter(tentative)
         self.calls: list[tuple[str, str, dict[str, Any]]] = []
         for name in ("bridge", "portmap"):
             (folder / name).write_text("")
@@ -50,7 +54,7 @@ class Host:
     def run(self, command: Sequence[str], text: str | None) -> tuple[int, str, str]:
         if command[0] != "env":
             self.calls.append(("ip", " ".join(command[1:3]), {}))
-            return 0, "", ""
+            return 0, next(self.tentative, "") if command[-1] == "tentative" else "", ""
         environment = dict(word.split("=", maxsplit=1) for word in command[1:-1])
         name = Path(command[-1]).name
         self.calls.append((environment["CNI_COMMAND"], name, json.loads(text or "{}")))
@@ -84,9 +88,37 @@ def test_add_goes_forward_with_the_result_of_the_plugin_before(tmp_path: Path) -
         ("ip", "-n web"),
         ("ADD", "bridge"),
         ("ADD", "portmap"),
+        ("ip", "-6 -o"),
     ]
     assert "prevResult" not in host.calls[2][2]
     assert host.calls[3][2]["prevResult"] == RESULT
+
+
+@pytest.mark.parametrize(
+    ("tentative", "looks"),
+    [
+        ([""], 1),
+        (["7: cni0    inet6 fd00::1/64 scope global tentative \\ valid_lft forever\n"] * 3, 4),
+        (["7: cni0    inet6 fd00::1/64 scope global dadfailed tentative \\ valid_lft forever\n"] * 9, 1),
+        (["7: cni0    inet6 fe80::1/64 scope link tentative \\ valid_lft forever\n"] * 9, 1),
+        (["7: cni0    inet6 fd00::1/64 scope global tentative \\ valid_lft forever\n"] * 999, 50),
+    ],
+)
+def test_add_waits_until_the_gateway_of_ipv6_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tentative: list[str], looks: int
+) -> None:
+    host, clock = Host(tmp_path, tentative=tentative), [0.0]
+    monkeypatch.setattr(cni_runtime.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(cni_runtime.time, "sleep", lambda seconds: clock.append(clock.pop() + seconds))
+    host.runtime.add(CONFLIST, pod())
+    assert [call[:2] for call in host.calls].count(("ip", "-6 -o")) == pytest.approx(looks, abs=1 if looks > 9 else 0)
+
+
+def test_a_pod_of_ipv4_alone_waits_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RESULT, "ips", RESULT["ips"][:1])
+    host = Host(tmp_path)
+    host.runtime.add(CONFLIST, pod())
+    assert ("ip", "-6 -o") not in [call[:2] for call in host.calls]
 
 
 def test_delete_goes_backward_with_the_result_of_add(tmp_path: Path) -> None:

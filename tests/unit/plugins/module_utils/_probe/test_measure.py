@@ -190,14 +190,44 @@ def test_loss_is_not_taken_for_an_mtu(seed: int, loss: float, mtu: int) -> None:
     assert measure.largest_packet(FOUR, Bad(loss, mtu, seed=seed), replace(SETTINGS, largest_up_to=1500)) == mtu
 
 
-@pytest.mark.parametrize(("insist", "sent", "reached"), [(0, 3, False), (10, 13, True)])
+@pytest.mark.parametrize(("insist", "sent", "reached"), [(0, 3, False), (10, 23, True)])
 def test_a_way_that_lost_the_first_packets_is_asked_again(insist: int, sent: int, reached: bool) -> None:
     # With this seed the first three are lost.
     way = Bad(0.6, seed=3)
     found = measure.measure("a", FOUR, measure.Tools(way, never), replace(SETTINGS, insist=insist, largest_up_to=0))
     assert (found["sent"], found["reachable"]) == (sent, reached)
     assert found["loss"] == round(100 * (sent - found["received"]) / sent, 1)
-    assert len(way.calls) == (2 if insist else 1)
+    assert len(way.calls) == (3 if insist else 1)
+
+
+@pytest.mark.parametrize(("down", "calls", "sent", "loss"), [(3, 3, 10, 0.0), (7, 3, 10, 0.0), (13, 2, 13, 100.0)])
+def test_a_way_that_comes_up_while_it_is_measured_loses_nothing(down: int, calls: int, sent: int, loss: float) -> None:
+    """Nobody answers C(down) packets, and all from there on are answered."""
+    seen: list[int] = []
+
+    def ping(arguments: Sequence[str]) -> tuple[int, str, str]:
+        count = int(arguments[arguments.index("-c") + 1])
+        got = min(count, max(0, sum(seen) + count - down))
+        seen.append(count)
+        times = "rtt min/avg/max/mdev = 0.1/0.2/0.3/0.0 ms" if got else ""
+        return 0, f"{count} packets transmitted, {got} received, x% packet loss, time 402ms\n{times}\n", ""
+
+    found = measure.by_ping(SIX, ping, replace(SETTINGS, insist=10))
+    assert (len(seen), found["sent"], found["loss"]) == (calls, sent, loss)
+
+
+def test_rounds_are_taken_together_with_their_times() -> None:
+    """A way that goes on losing packets after it was silent counts with all that was sent."""
+    rounds = iter(((3, 0, ""), (10, 2, "1.0/2.0/3.0/0.1"), (10, 6, "0.5/1.0/4.0/0.1")))
+
+    def ping(_arguments: Sequence[str]) -> tuple[int, str, str]:
+        sent, got, times = next(rounds)
+        words = f"\nrtt min/avg/max/mdev = {times} ms\n" if times else "\n"
+        return 0, f"{sent} packets transmitted, {got} received, x% packet loss, time 402ms{words}", ""
+
+    found = measure.by_ping(FOUR, ping, replace(SETTINGS, insist=10))
+    assert (found["sent"], found["received"], found["loss"]) == (23, 8, 65.2)
+    assert (found["rtt_min"], found["rtt_avg"], found["rtt_max"]) == (0.5, 1.25, 4.0)
 
 
 def test_a_way_with_much_delay_is_slow_and_not_cut() -> None:

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, podnet.cni contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What runs in a rescue section knows its hosts by a list that was noted before.
+
+Where the fault of one host ends the play for all (any_errors_fatal), ansible_play_hosts and ansible_play_batch of a
+rescue section hold the host that failed, and not those that were well and go back with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/tasks"))
+NESTED = ("block", "rescue", "always")
+LISTS = re.compile(r"\bansible_play_(?:hosts|batch)\b")
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def rescues(tasks: Any) -> Iterator[list[dict[str, Any]]]:
+    """The rescue sections of these tasks, however deep."""
+    for task in tasks or []:
+        if "rescue" in task:
+            yield task["rescue"]
+        for key in NESTED:
+            yield from rescues(task.get(key))
+
+
+def asked(text: str, variables: Mapping[str, Any]) -> set[str]:
+    """Ansible's lists that a text asks for, also through the variables of its role."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    texts = [text]
+    while texts:
+        words = set(re.findall(r"\w+", texts[0]))
+        found |= set(LISTS.findall(texts.pop(0)))
+        texts += [str(variables[word]) for word in words & variables.keys() - seen]
+        seen |= words
+    return found
+
+
+def reached(role: str, tasks: Any, given: Mapping[str, Any], seen: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """Each place that asks for one of the lists, in these tasks and in what they include."""
+    variables = {**(read(ROOT / "roles" / role / "vars" / "main.yml") or {}), **given}
+    for task in tasks or []:
+        if "== 'absent'" in str(task.get("when")):  # nobody goes back to nothing
+            continue
+        for key in NESTED:
+            yield from reached(role, task.get(key), given, seen)
+        own = {key: value for key, value in task.items() if key not in NESTED}
+        for name in asked(str(own), variables):
+            yield f"{role}: {task.get('name')}: {name}"
+        passed = {**given, **(task.get("vars") or {})}
+        for how in ("include_tasks", "import_tasks"):
+            target = task.get(f"ansible.builtin.{how}")
+            if isinstance(target, str) and (role, target) not in seen:
+                below = read(ROOT / "roles" / role / "tasks" / target)
+                yield from reached(role, below, passed, seen | {(role, target)})
+        for how in ("include_role", "import_role"):
+            target = task.get(f"ansible.builtin.{how}")
+            if target and target["name"].startswith("podnet.cni."):
+                other, start = target["name"].rpartition(".")[2], target.get("tasks_from", "main").removesuffix(".yml")
+                if (other, start) not in seen:
+                    below = read(ROOT / "roles" / other / "tasks" / f"{start}.yml")
+                    yield from reached(other, below, passed, seen | {(other, start)})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_rescue_section_asks_for_no_list_that_leaves_hosts_out(role: str) -> None:
+    found = [
+        place
+        for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))
+        for section in rescues(read(path))
+        for place in reached(role, section, {}, frozenset())
+    ]
+    assert found == []
+
+
+def test_a_list_is_found_behind_includes_and_variables() -> None:
+    include = {"name": "Go back", "ansible.builtin.include_role": {"name": "podnet.cni.overlay"}}
+    found = list(reached("upgrade_overlay", [include], {}, frozenset()))
+    assert any(place.startswith("overlay: Lease a subnet for every host: ansible_play_batch") for place in found), found
+    include["vars"] = {"_overlay_batch": "{{ _upgrade_overlay_batch }}"}
+    assert list(reached("upgrade_overlay", [include], {}, frozenset())) == []
