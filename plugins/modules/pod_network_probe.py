@@ -113,8 +113,8 @@ options:
     description:
       - Echo requests that follow where none of the first O(count) was answered, 20 in a second, with three seconds to
         wait for an answer. So a link that loses many packets, or delays them, is not taken for one that carries none.
-      - Where some of those are answered, as many follow once more. If all of these are answered, the way had not been up
-        yet, as that of a new pod, and they alone count.
+      - Where some of those are answered, as many follow once more. If all of these are answered, the way had not
+        been up yet, as that of a new pod, and they alone count.
       - RV(probes[].sent) counts them. With V(0), none follow. Ports are tried O(count) times, whatever this is.
       - Unless it is V(0), a way that lost some packets while others took more than half of O(timeout) is measured
         again in the same way, with three seconds to wait. What is late is not lost.
