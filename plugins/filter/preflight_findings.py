@@ -18,6 +18,7 @@ options:
     description:
       - For each name of a host the RV(podnet.cni.preflight_host_info#module:facts) of it. What was measured between
         hosts lies among them as C(udp_listeners), C(udp_probes), C(path_probes) and C(overlay_probes).
+      - A host that did not answer has C(lost) alone, which is V(true).
     type: dict
     required: true
   cluster:

@@ -45,6 +45,19 @@ CLOCK_SKEW = 10.0
 NO_KUBERNETES = "this host is not a node of Kubernetes"
 
 
+@check("host.answers", "error", "The host answered, and no task of the preflight failed on it")
+def answers(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
+    """Whoever does not answer is not looked at, and what is wrong with it stays unknown."""
+    if facts.get("lost"):
+        yield failed(
+            "it did not answer, or a task on it failed",
+            "an answer",
+            "See what Ansible says of it above; leave a host out that is not to be looked at, with --limit.",
+        )
+    else:
+        yield ok("it answered")
+
+
 @check("host.gathered", "info", "Everything about the host could be found out")
 def gathered(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     """Name what was not found out, since other checks cannot judge it."""
@@ -400,6 +413,7 @@ def neighbour_table(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
 
 
 SYSTEM_CHECKS = (
+    answers,
     gathered,
     br_netfilter,
     forwarding,

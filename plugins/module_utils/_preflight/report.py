@@ -26,7 +26,7 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding impo
 )
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks_network import shared_identities
-from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks_system import clock_middle
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks_system import answers, clock_middle
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import config_of, leases_by
 
 CHECKS: tuple[Check, ...] = (*HOST_CHECKS, *CLUSTER_CHECKS)
@@ -42,9 +42,9 @@ def findings(
 ) -> list[Finding]:
     """Return what all checks say, the gravest first.
 
-    C(hosts_facts) maps names of hosts to their facts, C(cluster_facts) is None where no cluster was asked. C(wanted) is
-    what checks compare with; its member C(skip) lists ids of checks to leave out. Raises InputError for an id that no
-    check has.
+    C(hosts_facts) maps names of hosts to their facts, C({"lost": True}) where one did not answer; C(cluster_facts) is
+    None where no cluster was asked. C(wanted) is what checks compare with; its member C(skip) lists ids of checks to
+    leave out. Raises InputError for an id that no check has.
     """
     skip = [str(name) for name in wanted.get("skip") or ()]
     known = [check.id for check in CHECKS]
@@ -57,7 +57,7 @@ def findings(
     found: list[Finding] = []
     for name, facts in hosts_facts.items():
         subject = {**facts, "subject": name}
-        for check in HOST_CHECKS:
+        for check in (answers,) if facts.get("lost") else HOST_CHECKS:
             if check.id not in skip:
                 found += check(subject, asked)
     if cluster_facts is not None:

@@ -26,8 +26,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._status.saved import SC
 WELL, IMPAIRED, NOT_KNOWN, BROKEN = ("well", "impaired", "not_known", "broken")
 """From good to bad. A network of which something is not known may be broken, and is never better than that."""
 
-# The picture measures the ways between hosts itself.
-MEASURED_HERE = ("host.udp_open", "host.path_loss", "host.path_mtu", "host.pods_reach")
+# The picture measures the ways between hosts itself, and has a finding of its own for a silent host.
+MEASURED_HERE = ("host.answers", "host.udp_open", "host.path_loss", "host.path_mtu", "host.pods_reach")
 # What the comparison with the leases found is not told a second time: the preflight's check, and that of the picture.
 SUPERSEDED = {
     "host.subnet_file": ("dataplane.file", "flanneld.unit"),

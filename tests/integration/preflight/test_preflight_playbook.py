@@ -89,6 +89,21 @@ def test_never_is_never(play: Any) -> None:
     assert "Ask the other hosts" not in done.stdout
 
 
+def test_a_host_that_does_not_answer_is_not_left_out(play: Any, tmp_path: Path) -> None:
+    inventory = tmp_path / "two.yml"
+    inventory.write_text(
+        "all: {hosts: {localhost: {}, away: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1}}}"
+    )
+    report = tmp_path / "report.json"
+    done = play("-i", str(inventory), preflight_json=str(report), preflight_measure="false")
+    assert done.returncode != 0
+    document = json.loads(report.read_text())
+    found = {one["subject"]: one["status"] for one in document["findings"] if one["id"] == "host.answers"}
+    assert found == {"localhost": "ok", "away": "failed"}
+    assert [one["id"] for one in document["findings"] if one["subject"] == "away"] == ["host.answers"]
+    assert "host.answers" in done.stdout.partition("Not well:")[2], "the play ends with it"
+
+
 def test_nobody_is_not_success(play: Any) -> None:
     done = play(preflight_hosts="nobody")
     assert done.returncode != 0

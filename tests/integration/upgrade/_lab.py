@@ -72,6 +72,20 @@ class Lab:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    @contextlib.contextmanager
+    def away(self, host: str, since: Path | None = None) -> Iterator[None]:
+        """The host's connection leads to where nobody listens, or does once this file is there."""
+        gone = f"lookup('ansible.builtin.fileglob', '{since}')" if since else "true"
+        variables = self.directory / "host_vars" / f"{host}.yml"
+        variables.parent.mkdir(exist_ok=True)
+        variables.write_text(
+            f"ansible_connection: \"{{{{ 'ssh' if {gone} else 'podnet.cni.netns' }}}}\"\n"
+            f"ansible_host: \"{{{{ '127.0.0.1' if {gone} else inventory_hostname }}}}\"\n"
+            "ansible_port: 1\n"
+        )
+        yield
+        variables.unlink()
+
     def make(self, **variables: Any) -> None:
         """Make the hosts."""
         code, said = self.run("podnet.cni.lab", **self.settings, **variables)

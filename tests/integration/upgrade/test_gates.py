@@ -133,6 +133,18 @@ def test_data_plane_and_traffic_of_each_wave(nodes: Nodes) -> None:
     assert set(agents.images().values()) == {f"{IMAGE}{AFTER}"}
 
 
+def test_a_node_that_does_not_answer_is_not_passed_over(nodes: Nodes) -> None:
+    hosts, agents, settings = nodes.hosts, nodes.agents, {**nodes.settings, "flannel_image_tag": "v0.28.8"}
+    with hosts.away("node3"):
+        code, said = hosts.run("podnet.cni.upgrade", **settings)
+        assert code != 0
+        assert "Not well: host.answers." in said, said
+        code, said = hosts.run("podnet.cni.upgrade", **settings, upgrade_preflight=False)
+        assert code != 0
+        assert "wave 2: node3: did not answer." in said, said
+    assert set(agents.images().values()) == {f"{IMAGE}{AFTER}"}
+
+
 def test_a_node_that_may_fail_and_what_is_not_looked_at(nodes: Nodes) -> None:
     hosts, agents, settings = nodes.hosts, nodes.agents, nodes.settings
     # A host that holds the Service's address refuses, which is an answer. Of the second wave one node may fail,

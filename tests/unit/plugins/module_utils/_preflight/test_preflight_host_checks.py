@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.podnet.cni.plugins.module_utils._preflight import report
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import SEVERITIES, STATUSES
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_checks import HOST_CHECKS
 
@@ -324,7 +325,13 @@ def test_a_fault_is_found(name, path, value, says, changes):
 
 
 def test_every_check_that_can_fail_is_tried():
-    assert {fault[0] for fault in FAULTS} == set(BY_ID) - {"host.gathered"}
+    assert {fault[0] for fault in FAULTS} == set(BY_ID) - {"host.answers", "host.gathered"}
+
+
+def test_of_a_host_that_did_not_answer_nothing_else_is_said():
+    found = report.findings({"node1": healthy(), "node2": {"lost": True}}, None, wanted_for())
+    assert [(one.id, one.status) for one in found if one.subject == "node2"] == [("host.answers", "failed")]
+    assert [one.status for one in found if one.id == "host.answers" and one.subject == "node1"] == ["ok"]
 
 
 def test_what_was_not_gathered_is_named():
