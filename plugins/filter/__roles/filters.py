@@ -105,6 +105,28 @@ def _network_status_saved() -> _Functions:
     return {"network_status_bundle": bundle.files, "network_status_named": saved.named}
 
 
+def _paths() -> _Functions:
+    import os
+
+    # Before ansible-core 2.19 what omits an option is a text with these first letters.
+    untouched = ("/", "~", "$", "__omit_place_holder__")
+
+    def absolute_path(path: Any) -> Any:
+        """A path, or a list of them, counted from the directory in which ansible-playbook was started. What begins with
+        C(~) or C($) is for the host to expand, and what is no path, like an undefined variable, stays what it is.
+        """
+        if isinstance(path, list):
+            return [absolute_path(each) for each in path]
+        if not isinstance(path, str) or not path or path.startswith(untouched):
+            return path
+        directory = os.getcwd()
+        # The shell's name for it may lead through symbolic links; one that starts others elsewhere leaves a wrong one.
+        named = os.environ.get("PWD", "")
+        return os.path.join(named if os.path.isabs(named) and os.path.realpath(named) == directory else directory, path)
+
+    return {"absolute_path": absolute_path}
+
+
 def _preflight() -> _Functions:
     from ansible_collections.podnet.cni.plugins.module_utils._preflight.sources import from_cluster
 
@@ -159,6 +181,7 @@ def _upgrade_overlay() -> _Functions:
 
 # The family of each filter, and what to do where it is handed something else than it takes.
 _FILTERS: Mapping[str, tuple[Callable[[], _Functions], str]] = {
+    "absolute_path": (_paths, "Give it a path."),
     "canal_documents": (_canal, "Correct canal_manifest."),
     "canal_objects": (_canal, "Correct canal_manifest."),
     "distribution_network_order": (_distribution_network, "Correct distribution_network_batch."),
