@@ -15,7 +15,7 @@ import functools
 import importlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,64 +26,40 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from jinja2 import nodes
-from jinja2.sandbox import SandboxedEnvironment
 
-ROOT = Path(__file__).resolve().parents[2]
+from ansible_collections.podnet.cni.tests.unit._role_files import (
+    FILES,
+    JINJA,
+    ROOT,
+    TEMPLATES,
+    Keys,
+    is_condition,
+    options,
+    parse,
+    read,
+    strings,
+)
+
 PACKAGE = "ansible_collections.podnet.cni.plugins.modules"
 CONVERTED = ("bool", "int", "float")
-CONDITIONS = ("when", "until", "failed_when", "changed_when", "that")
 REMEDY = {"bool": "{0} is truthy(convert_bool=true)", "int": "{0} | int", "float": "{0} | float"}
-JINJA = SandboxedEnvironment()
 MODULES = {path.stem for path in ROOT.glob("plugins/modules/*.py")}
 
 
-def read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def mappings(value: Any, wanted: str) -> Iterator[dict[str, Any]]:
-    """Every value that has a key, however deep."""
-    for key, each in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
-        if key == wanted:
-            yield each
-        yield from mappings(each, wanted)
-
-
-def typed_options() -> dict[str, str]:
-    """Every boolean and number option of every role, and of the playbooks that check their own variables."""
-    found = {}
-    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
-        for entry in read(path)["argument_specs"].values():
-            found.update({name: option.get("type", "str") for name, option in (entry.get("options") or {}).items()})
-    for path in ROOT.glob("playbooks/*.yml"):
-        for spec in mappings(read(path), "argument_spec"):
-            found.update({name: option.get("type", "str") for name, option in spec.items()})
-    return {name: kind for name, kind in found.items() if kind in CONVERTED}
-
-
-OPTIONS = typed_options()
-FILES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for pattern in ("roles/*/tasks/*.yml", "roles/*/handlers/*.yml", "roles/*/vars/**/*.yml", "roles/*/defaults/*.yml")
-    for path in [*ROOT.glob(pattern)]
-) + sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("playbooks/*.yml"))
-TEMPLATES = sorted(
-    path.relative_to(ROOT).as_posix()
-    for pattern in ("roles/*/templates/**/*.j2", "playbooks/templates/**/*.j2")
-    for path in ROOT.glob(pattern)
-)
+OPTIONS = {
+    name: option.get("type", "str") for name, option in options().items() if option.get("type", "str") in CONVERTED
+}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a string stands: the keys that lead to it, outermost first."""
+    """Where a string stands."""
 
-    keys: tuple[str | int, ...]
+    keys: Keys
 
     @property
     def is_condition(self) -> bool:
-        names = [key for key in self.keys if isinstance(key, str)]
-        return bool(names) and names[-1] in CONDITIONS
+        return is_condition(self.keys)
 
     @property
     def converts(self) -> str:
@@ -120,21 +96,6 @@ def shared_options() -> dict[str, Any]:
         for text in re.findall(r'r"""\n(.*?)"""', path.read_text("utf-8"), re.DOTALL):
             found.update((yaml.safe_load(text) or {}).get("options") or {})
     return found
-
-
-def strings(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[Place, str]]:
-    if isinstance(value, str):
-        yield Place(keys), value
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from strings(each, (*keys, key))
-    elif isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from strings(each, (*keys, number))
-
-
-def parse(text: str, condition: bool) -> nodes.Template:
-    return JINJA.parse("{{ (" + text + ") }}" if condition and "{{" not in text else text)
 
 
 def unconverted(tree: nodes.Node, allowed: str = "") -> Iterator[str]:
@@ -183,7 +144,8 @@ def faults(path: str) -> list[str]:
     if path.endswith(".j2"):
         found = list(unconverted(JINJA.parse(text), "text"))
     else:
-        for place, value in strings(yaml.safe_load(text)):
+        for keys, value in strings(yaml.safe_load(text)):
+            place = Place(keys)
             if place.is_condition or "{{" in value or "{%" in value:
                 found += unconverted(parse(value, place.is_condition), place.converts)
     return [f"{path}: write {REMEDY[OPTIONS[name]].format(name)}" for name in found]
