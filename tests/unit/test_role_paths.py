@@ -30,6 +30,7 @@ from ansible_collections.podnet.cni.tests.unit._role_files import (
 )
 
 FILTER = "podnet.cni.__roles.absolute_path"
+FILTER_OF_KUBECONFIGS = "podnet.cni.__roles.absolute_kubeconfig"
 # Paths of the hosts that are managed, where a relative one has no meaning.
 OF_HOSTS = {
     "canal_cni_conf_dir",
@@ -66,7 +67,12 @@ PATHS = {name for name, each in options().items() if "path" in (each.get("type")
 }
 TYPED = PATHS - OF_HOSTS
 # What modules read on the controller, or on a host that stands in for it.
-RECEIVERS = ("kubeconfig", "etcd_cafile", "etcd_certfile", "etcd_keyfile")
+RECEIVERS = {
+    "kubeconfig": FILTER_OF_KUBECONFIGS,
+    "etcd_cafile": FILTER,
+    "etcd_certfile": FILTER,
+    "etcd_keyfile": FILTER,
+}
 MESSAGES = ("msg", "fail_msg")
 
 
@@ -88,7 +94,7 @@ def counted(name: nodes.Node, above: tuple[nodes.Node, ...]) -> bool:
     for outer in reversed(above):
         if isinstance(outer, nodes.Test) or (isinstance(outer, nodes.CondExpr) and outer.test is inner):
             return True
-        if isinstance(outer, nodes.Filter) and outer.name in (FILTER, "length"):
+        if isinstance(outer, nodes.Filter) and outer.name in (FILTER, FILTER_OF_KUBECONFIGS, "length"):
             return True
         if not isinstance(outer, nodes.CondExpr) and not (isinstance(outer, nodes.Filter) and outer.name == "default"):
             return False
@@ -110,7 +116,10 @@ def faults(path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", [*FILES, *TEMPLATES])
 def test_paths_of_the_controller_reach_modules_through_the_filter(path: str) -> None:
-    remedy = f"write {{{{ NAME | {FILTER} }}}}, or add a path of the managed hosts to OF_HOSTS"
+    remedy = (
+        f"write {{{{ NAME | {FILTER} }}}}, for a kubeconfig {FILTER_OF_KUBECONFIGS}, "
+        "or add a path of the managed hosts to OF_HOSTS"
+    )
     assert faults(path) == [], remedy
 
 
@@ -127,9 +136,9 @@ def test_the_list_of_paths_of_hosts_is_one_of_options() -> None:
         ("{{ lab_state_dir }}/x", ["lab_state_dir"]),
         ("{{ nothing | default(flannel_kubeconfig) }}", ["flannel_kubeconfig"]),
         ("{{ lab_state_dir if x else y }}", ["lab_state_dir"]),
-        (f"{{{{ flannel_kubeconfig | {FILTER} | default(omit) }}}}", []),
-        (f"{{{{ nothing | default(flannel_kubeconfig) | {FILTER} }}}}", []),
-        (f"{{{{ (canal_kubeconfig if x else flannel_kubeconfig) | {FILTER} }}}}", []),
+        (f"{{{{ flannel_kubeconfig | {FILTER_OF_KUBECONFIGS} | default(omit) }}}}", []),
+        (f"{{{{ nothing | default(lab_state_dir) | {FILTER} }}}}", []),
+        (f"{{{{ (canal_kubeconfig if x else flannel_kubeconfig) | {FILTER_OF_KUBECONFIGS} }}}}", []),
         ("{{ lab_inventory_path | length > 0 and flannel_kubeconfig is defined }}", []),
         ("{{ flanneld_dir }}", []),
     ],
@@ -138,9 +147,9 @@ def test_a_path_that_is_passed_on_as_it_was_typed_is_found(template: str, found:
     assert list(as_typed(JINJA.parse(template))) == found
 
 
-def passes(value: str | None, role: str) -> bool:
+def passes(value: str | None, role: str, wanted: str = FILTER_OF_KUBECONFIGS) -> bool:
     """Whether a value has gone through the filter, itself or in the variable of the role that it names."""
-    if value is None or FILTER in value:
+    if value is None or wanted in value:
         return True
     named = re.fullmatch(r"{{ (_\w+)(?:\.(\w+))? }}", value)
     if named is None:
@@ -148,7 +157,7 @@ def passes(value: str | None, role: str) -> bool:
     for path in ROOT.glob(f"roles/{role}/vars/**/*.yml"):
         variable = read(path).get(named[1])
         if variable is not None:
-            return passes((variable[named[2]] if named[2] else variable).strip(), role)
+            return passes((variable[named[2]] if named[2] else variable).strip(), role, wanted)
     return False
 
 
@@ -167,11 +176,12 @@ RECEIVED = [(path, *each) for path in FILES for each in received(path)]
 
 @pytest.mark.parametrize(("path", "option", "value"), RECEIVED)
 def test_options_of_modules_for_such_files_get_nothing_else(path: str, option: str, value: str | None) -> None:
-    assert passes(value, path.split("/")[1]), f"{path}: {option}: {value}"
+    assert passes(value, path.split("/")[1], RECEIVERS[option]), f"{path}: {option}: {value}"
 
 
 def test_there_are_such_options() -> None:
     assert {option for _path, option, _value in RECEIVED} == set(RECEIVERS)
     assert not passes("{{ x_kubeconfig | default(omit) }}", "flannel")
+    assert not passes(f"{{{{ x_kubeconfig | {FILTER} }}}}", "flannel")
     assert not passes("{{ _flannel_new.namespace }}", "flannel")
     assert passes("{{ _flannel_kubeconfig }}", "flannel")

@@ -113,7 +113,7 @@ def _paths() -> _Functions:
 
     def absolute_path(path: Any) -> Any:
         """A path, or a list of them, counted from the directory in which ansible-playbook was started. What begins with
-        C(~) or C($) is for the host to expand, and what is no path, like an undefined variable, stays what it is.
+        C(~) or C($) is for the host to expand. What is undefined or omits an option stays.
         """
         if isinstance(path, list):
             return [absolute_path(each) for each in path]
@@ -124,7 +124,11 @@ def _paths() -> _Functions:
         named = os.environ.get("PWD", "")
         return os.path.join(named if os.path.isabs(named) and os.path.realpath(named) == directory else directory, path)
 
-    return {"absolute_path": absolute_path}
+    def absolute_kubeconfig(path: Any) -> Any:
+        """The same for a kubeconfig, which may be several files joined by colons."""
+        return ":".join(absolute_path(path.split(":"))) if isinstance(path, str) else path
+
+    return {"absolute_kubeconfig": absolute_kubeconfig, "absolute_path": absolute_path}
 
 
 def _preflight() -> _Functions:
@@ -181,6 +185,7 @@ def _upgrade_overlay() -> _Functions:
 
 # The family of each filter, and what to do where it is handed something else than it takes.
 _FILTERS: Mapping[str, tuple[Callable[[], _Functions], str]] = {
+    "absolute_kubeconfig": (_paths, "Give it a path."),
     "absolute_path": (_paths, "Give it a path."),
     "canal_documents": (_canal, "Correct canal_manifest."),
     "canal_objects": (_canal, "Correct canal_manifest."),

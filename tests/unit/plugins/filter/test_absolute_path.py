@@ -15,6 +15,7 @@ from jinja2 import Undefined
 from ansible_collections.podnet.cni.tests.unit._private_filters import private
 
 absolute = private("absolute_path")
+kubeconfig = private("absolute_kubeconfig")
 
 
 @pytest.fixture
@@ -35,15 +36,23 @@ def test_a_relative_path_counts_from_there(started: Path, path: str) -> None:
 )
 def test_everything_else_stays(started: Path, given: Any) -> None:
     assert absolute(given) == given
+    assert kubeconfig(given) == given
 
 
 def test_what_is_undefined_or_omits_an_option_stays(started: Path) -> None:
     for given in (Undefined(name="flannel_kubeconfig"), object()):
         assert absolute(given) is given
+        assert kubeconfig(given) is given
 
 
 def test_each_of_a_list_is_counted(started: Path) -> None:
     assert absolute(["a", "/b", "~/c"]) == [f"{started}/a", "/b", "~/c"]
+
+
+def test_each_of_several_kubeconfigs_is_counted(started: Path) -> None:
+    assert kubeconfig("admin.conf") == f"{started}/admin.conf"
+    assert kubeconfig("a.conf:~/b.conf:/c.conf:d.conf") == f"{started}/a.conf:~/b.conf:/c.conf:{started}/d.conf"
+    assert absolute("10:00.html") == f"{started}/10:00.html"
 
 
 def test_the_shells_name_of_the_directory_stays(started: Path, monkeypatch: pytest.MonkeyPatch) -> None:
