@@ -149,6 +149,12 @@ def _preflight_subnets() -> _Functions:
     return {"preflight_some_subnets": pod_routes.some}
 
 
+def _preflight_ways() -> _Functions:
+    from ansible_collections.podnet.cni.plugins.module_utils._preflight import ways
+
+    return {"preflight_ways": ways.shared_out}
+
+
 def _probe() -> _Functions:
     from ansible_collections.podnet.cni.plugins.module_utils._probe import measure
 
@@ -209,6 +215,7 @@ _FILTERS: Mapping[str, tuple[Callable[[], _Functions], str]] = {
     "network_status_targets": (_network_status, "Report it."),
     "preflight_some_subnets": (_preflight_subnets, "Report it."),
     "preflight_wanted": (_preflight, "Report it."),
+    "preflight_ways": (_preflight_ways, "Report it."),
     "probe_shares": (_probe, "Give it targets with names, and a number of them."),
     "submariner_plan": (_submariner, "Give it the records of podnet.cni.cni."),
     "upgrade_gate_problems": (_upgrade, "Give it the variables of hosts."),

@@ -10,21 +10,27 @@ from ansible_collections.podnet.cni.plugins.module_utils._flannel.network_config
 
 
 def of(config: NetworkConfig | None) -> list[int]:
-    """Return the UDP ports that the backend listens at; of several families the IPv4 one first.
+    """Return the UDP ports that the backend listens at; of several families the IPv4 one first."""
+    return list(dict.fromkeys(by_family(config).values()))
+
+
+def by_family(config: NetworkConfig | None) -> dict[int, int]:
+    """Return the UDP port that the backend's packets go to over IPv4 and over IPv6; none for a backend without one.
 
     Source: flannel v0.28.9 pkg/backend/vxlan/vxlan.go, wireguard/wireguard.go, udp/udp_amd64.go.
     """
     if config is None:
-        return []
+        return {}
     options = config.backend.options
-    if config.backend.type == "vxlan":
-        return [int(options.get("Port") or 8472)]
     if config.backend.type == "udp":
-        return [int(options.get("Port") or 8285)]
-    if config.backend.type != "wireguard":
-        return []
-    ports = [int(options.get("ListenPort") or 51820)] if config.enable_ipv4 else []
-    separate = options.get("Mode", "separate") == "separate" or not config.enable_ipv4
-    if config.enable_ipv6 and separate:
-        ports.append(int(options.get("ListenPortV6") or 51821))
-    return ports
+        return {4: int(options.get("Port") or 8285)}
+    if config.backend.type == "vxlan":
+        first = second = int(options.get("Port") or 8472)
+    elif config.backend.type == "wireguard":
+        first = int(options.get("ListenPort") or 51820)
+        together = options.get("Mode", "separate") != "separate" and config.enable_ipv4
+        second = first if together else int(options.get("ListenPortV6") or 51821)
+    else:
+        return {}
+    enabled = ((4, config.enable_ipv4, first), (6, config.enable_ipv6, second))
+    return {family: port for family, on, port in enabled if on}

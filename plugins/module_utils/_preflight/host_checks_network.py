@@ -9,9 +9,9 @@ Private to podnet.cni: may change in any release.
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
-from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead
+from ansible_collections.podnet.cni.plugins.module_utils._flannel import overhead, udp_ports
 from ansible_collections.podnet.cni.plugins.module_utils._host.links import OUR_LINK, claims
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.finding import (
@@ -45,6 +45,8 @@ from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted 
     texts,
     uses_nftables,
 )
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.ways import end_of, family_of, named
+from ansible_collections.podnet.cni.plugins.module_utils._probe.measure import LEAST_MTU
 
 Facts = Mapping[str, Any]
 POD_LINKS = ("cbr0", "docker0")
@@ -222,7 +224,7 @@ def overlay_link(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     if facts.get("links") is None:
         yield unknown(reason(facts, "links"), expected)
         return
-    found = link_problems(facts, wanted)
+    found = link_problems(facts, wanted, families(wanted))
     for seen, remedy in found:
         yield failed(seen, expected, remedy)
     if not found:
@@ -230,18 +232,22 @@ def overlay_link(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield ok(", ".join(names) or "there is none yet, and no lease", expected)
 
 
-def link_problems(facts: Facts, wanted: Facts) -> list[tuple[str, str]]:
-    """Return what is wrong with the host's own links, each with its remedy; what the overlay refuses is among it."""
+def link_problems(facts: Facts, wanted: Facts, over: Sequence[int]) -> list[tuple[str, str]]:
+    """Return what is wrong with the host's own links of some families, each with its remedy.
+
+    What the overlay refuses is among it.
+    """
     config = config_of(wanted)
     if config is None:
         return []
-    names = dict.fromkeys(link_names(wanted), config.backend.type)
+    own = [(family, name) for family, name in zip(families(wanted), link_names(wanted)) if family in over]
+    names = {name: config.backend.type for _family, name in own}
     foreign = claims(links_of(facts), (), names, networks(wanted))
     found = [(each.seen, each.remedy) for each in foreign]
     lease = lease_of(facts, wanted)
     again = "Run podnet.cni.overlay, or restart flanneld on this host."
     held = {address.split("/")[0] for link in links_of(facts) for address in texts(link.get("addresses"))}
-    for family, name in zip(families(wanted), link_names(wanted)):
+    for family, name in own:
         link = link_named(facts, name)
         public = str(at(lease, "public_ip" if family == 4 else "public_ipv6") or "")
         if link is None:
@@ -278,29 +284,41 @@ def udp_open(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     if not isinstance(probes, (list, tuple)):
         yield skipped("the ways between hosts were not measured")
         return
-    overlay = {str(each.get("target")): each for each in mappings(facts.get("overlay_probes"))}
-    echoes = {str(each.get("target")): each for each in mappings(facts.get("path_probes"))}
+    overlay = {end_of(each): each for each in mappings(facts.get("overlay_probes"))}
+    echoes = {end_of(each): each for each in mappings(facts.get("path_probes"))}
+    used = udp_ports.by_family(config_of(wanted))
     for probe in mappings(probes):
-        target, port = str(probe.get("target")), probe.get("port")
+        host, family = end = end_of(probe)
+        target, port = named(host, family, families(wanted)), probe.get("port")
+        if port != used.get(family, port):
+            # It is the port of the other family.
+            continue
         expected = f"an answer of {target} at UDP {port}"
-        there = at(wanted, "hosts", target) or {}
+        there = at(wanted, "hosts", host) or {}
         held = any(
-            each.get("port") == port and each.get("state") == "held" for each in mappings(there.get("udp_listeners"))
+            each.get("port") == port and each.get("state") == "held" and family_of(each.get("address")) == family
+            for each in mappings(there.get("udp_listeners"))
         )
         if probe.get("open"):
             yield ok(f"{target} answered at UDP {port}", expected)
         elif not held:
-            remedy = f"Open UDP {port} between the hosts: host firewall, security groups, and the hypervisor's filters."
+            closed = _port(probe, wanted)
+            remedy = f"Open {closed} between the hosts: host firewall, security groups, and the hypervisor's filters."
             error = probe.get("error") or "no answer"
             yield failed(f"UDP {port} of {target} ({probe.get('address')}): {error}", expected, remedy)
         elif _elsewhere(facts) or _elsewhere(there):
-            yield _over_another_link(facts, probe, echoes.get(target), expected)
-        elif overlay.get(target) is None:
+            yield _over_another_link(facts, target, probe, echoes.get(end), expected)
+        elif overlay.get(end) is None:
             yield unknown(f"UDP {port} of {target} is held, and nothing was measured over the overlay", expected)
-        elif overlay[target].get("reachable"):
+        elif overlay[end].get("reachable"):
             yield ok(f"{target} answered over the overlay", expected)
         else:
-            yield _no_answer(facts, wanted, target, overlay[target], expected)
+            yield _no_answer(facts, wanted, probe, overlay[end], expected)
+
+
+def _port(probe: Facts, wanted: Facts) -> str:
+    """The port in the words of a remedy."""
+    return named(f"UDP {probe.get('port')}", end_of(probe)[1], families(wanted))
 
 
 def _elsewhere(facts: Facts) -> bool:
@@ -309,8 +327,8 @@ def _elsewhere(facts: Facts) -> bool:
     return any(at(link, "vxlan", "link") not in (None, "", name) for link in own_links(facts)) if name else False
 
 
-def _over_another_link(facts: Facts, probe: Facts, echo: Facts | None, expected: str) -> Verdict:
-    name, target, address = at(facts, "underlay", "name"), probe.get("target"), probe.get("address")
+def _over_another_link(facts: Facts, target: str, probe: Facts, echo: Facts | None, expected: str) -> Verdict:
+    name, address = at(facts, "underlay", "name"), probe.get("address")
     if echo is not None and echo.get("reachable") is False:
         remedy = f"See whether {name} is the right link, and is connected to the other hosts' (ping {address})."
         return failed(f"{target} ({address}) does not answer over {name}, which is wanted", expected, remedy)
@@ -318,18 +336,19 @@ def _over_another_link(facts: Facts, probe: Facts, echo: Facts | None, expected:
     return unknown(f"{seen}: what it carries tells nothing of UDP to {target} ({address})", expected)
 
 
-def _no_answer(facts: Facts, wanted: Facts, target: str, over: Facts, expected: str) -> Verdict:
+def _no_answer(facts: Facts, wanted: Facts, probe: Facts, over: Facts, expected: str) -> Verdict:
     """Name the link that is wrong, on this end or the other; only with both well it is the way between."""
-    there = at(wanted, "hosts", target)
-    ends = ((str(facts.get("subject")), facts), (target, {**there, "subject": target} if there else {}))
-    problems = [(name, *each) for name, end in ends if end for each in link_problems(end, wanted)]
-    address = over.get("address")
+    host, family = end_of(probe)
+    target, address = named(host, family, families(wanted)), over.get("address")
+    there = at(wanted, "hosts", host)
+    ends = ((str(facts.get("subject")), facts), (host, {**there, "subject": host} if there else {}))
+    problems = [(name, *each) for name, end in ends if end for each in link_problems(end, wanted, [family])]
     if problems:
         name, seen, remedy = problems[0]
         return failed(f"{target} does not answer over the overlay ({address}); on {name}: {seen}", expected, remedy)
-    ports = ", ".join(str(port) for port in ports_of(wanted))
-    remedy = f"Open UDP {ports} between the hosts; then compare leases and data plane (flannel_dataplane --check)."
-    seen = f"{target} does not answer over the overlay ({address}), whose link holds UDP {ports}"
+    closed = _port(probe, wanted)
+    remedy = f"Open {closed} between the hosts; then compare leases and data plane (flannel_dataplane --check)."
+    seen = f"{target} does not answer over the overlay ({address}), whose link holds UDP {probe.get('port')}"
     return failed(seen, expected, remedy)
 
 
@@ -342,7 +361,7 @@ def path_loss(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         return
     expected = "an answer to each echo request"
     for probe in mappings(probes):
-        target, loss = probe.get("target"), number(probe.get("loss"))
+        target, loss = named(*end_of(probe), families(wanted)), number(probe.get("loss"))
         if not probe.get("reachable") or loss is None:
             continue
         if loss:
@@ -370,11 +389,15 @@ def path_mtu(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
         yield skipped("the network config, or the MTU of the underlay, is not known")
         return
     for probe in mappings(probes):
-        target, largest = probe.get("target"), number(probe.get("largest_packet"))
-        around = _overhead(wanted, 6 if ":" in str(probe.get("address")) else 4)
+        host, family = end_of(probe)
+        target, largest = named(host, family, families(wanted)), number(probe.get("largest_packet"))
+        around = _overhead(wanted, family)
         need = _carried(facts, pods, around) + around
         expected = f"packets of {need} octets (pods' MTU {pods}, backend {config.backend.type})"
-        if not probe.get("reachable") or not largest:
+        if family == 6 and probe.get("reachable") and largest == 0:
+            remedy = f"Raise the MTU of the way between: over IPv6 every link has to carry {LEAST_MTU[6]} octets."
+            yield failed(f"not even {LEAST_MTU[6]} octets to {target}", expected, remedy)
+        elif not probe.get("reachable") or not largest:
             remedy = "Let echo requests (ICMP) through to have it measured."
             yield unknown(f"{target} ({probe.get('address')}) does not answer echo requests", expected, remedy)
         elif largest < need:

@@ -157,7 +157,7 @@ def uses_nftables(wanted: Mapping[str, Any]) -> bool:
 
 def links_of(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the host's links; what is not of its kind in one is left out."""
-    kinds: dict[str, Any] = {"addresses": (list, tuple), "vxlan": Mapping}
+    kinds: dict[str, Any] = {"addresses": (list, tuple), "vxlan": Mapping, "kind": str}
     return [
         {name: value for name, value in link.items() if isinstance(value, kinds.get(name, object))}
         for link in mappings(facts.get("links"))

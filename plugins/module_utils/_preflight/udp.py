@@ -33,11 +33,15 @@ LONGEST = 512
 
 
 def checksum_errors(files: Files) -> int | None:
-    """Return how many UDP packets with a wrong checksum have arrived since boot (InCsumErrors of RFC 4113's kind)."""
+    """Return how many UDP packets with a wrong checksum have arrived since boot, over both families.
+
+    They are InCsumErrors of RFC 4113's kind.
+    """
     rows = [line.split() for line in (files.text("/proc/net/snmp") or "").splitlines() if line.startswith("Udp:")]
     if len(rows) < 2 or "InCsumErrors" not in rows[0]:
         return None
-    return int(rows[1][rows[0].index("InCsumErrors")])
+    over_ipv6 = dict(line.split() for line in (files.text("/proc/net/snmp6") or "").splitlines())
+    return int(rows[1][rows[0].index("InCsumErrors")]) + int(over_ipv6.get("Udp6InCsumErrors", 0))
 
 
 def listen(addresses: Sequence[str], ports: Sequence[int]) -> tuple[list[socket.socket], list[dict[str, Any]]]:

@@ -270,7 +270,7 @@ def largest_packet(target: Target, ping: Ping, settings: Settings) -> int:
     own = settings.size_for(target) + HEADERS[target.version]
     low, high = LEAST_MTU[target.version], settings.largest_up_to or own
     code, out, _err = ask(low, max(settings.timeout, PATIENCE), *many)
-    if code or high <= low:
+    if code or high < low:
         return 0
     rtt = parse(out)["rtt_max"]
     seconds = settings.timeout if rtt is None else max(LEAST_WAIT, round(rtt / 250, 3))

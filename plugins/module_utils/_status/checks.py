@@ -241,7 +241,7 @@ def tunnel(facts: Facts, wanted: Facts) -> Iterator[Verdict]:
     def told(bad: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
         both = {key for way in bad for key in (_key(way), (way["target"], way["source"], way["family"]))}
         hops = [hop for key, hop in facts["directions"].items() if key in both]
-        seen, remedy = directions.said(hops, facts["ports"])
+        seen, remedy = directions.said(hops)
         return seen, remedy or _opening(facts)
 
     yield from _broken(facts, lambda way: tunnelled(facts, way), "", told)

@@ -16,12 +16,13 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.podnet.cni.plugins.module_utils._kube.fields import at, mappings
 from ansible_collections.podnet.cni.plugins.module_utils._preflight.host_wanted import texts
+from ansible_collections.podnet.cni.plugins.module_utils._preflight.ways import end_of, family_of, named
 
 PASSES, KEPT, LOST, DROPPED = ("passes", "kept", "lost", "dropped")
 """It gets past the firewalls of both hosts; its own host does not let it out; it leaves and does not arrive; it arrives
 and the firewall there drops it."""
 MOST = 10
-"""So many others are asked by each host at most: what blocks one way blocks others."""
+"""So many others are asked by each host at most, over each family: what blocks one way blocks others."""
 SHOWN = 3
 _UFW = {"in": "ufw allow {port}/udp", "out": "ufw allow out {port}/udp"}
 _FIREWALLD = {
@@ -38,6 +39,7 @@ class Hop(NamedTuple):
     source: str
     target: str
     family: int
+    port: int
     state: str
     rules: tuple[Mapping[str, Any], ...] = ()
 
@@ -59,22 +61,29 @@ def questions(hosts: Sequence[Mapping[str, Any]], ports: Sequence[int], ways: Se
         for here, there in (pair, pair[::-1]):
             addresses = list(here["public_ips"].values())
             own = found.setdefault(here["name"], {"addresses": addresses, "ports": list(ports), "targets": []})
-            target = {"name": there["name"], "address": there["public_ips"][family]}
-            if target not in own["targets"] and len(own["targets"]) < MOST:
+            name = named(there["name"], way["family"], [4] if there["public_ips"].get("4") else [])
+            target = {"name": name, "address": there["public_ips"][family]}
+            same = [each for each in own["targets"] if family_of(each["address"]) == way["family"]]
+            if target not in same and len(same) < MOST:
                 own["targets"].append(target)
     return found
 
 
-def of(gathered: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, int], Hop]:
-    """Return what is known of each direction that was asked, by source, target and family."""
+def of(
+    gathered: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]], ports: Mapping[int, int]
+) -> dict[tuple[str, str, int], Hop]:
+    """Return what is known of each direction that was asked, by source, target and family.
+
+    C(ports) are those of the families: what was told of another port is not of that way.
+    """
     told = {str(name): at(entry, "udp") or {} for name, entry in (gathered.get("hosts") or {}).items()}
     addresses = {host["name"]: host["public_ips"] for host in hosts}
     found = {}
     for source, own in told.items():
         for probe in mappings(own.get("asked")):
-            target, family = str(probe.get("target")), 6 if ":" in str(probe.get("address")) else 4
+            target, family = end_of(probe)
             there = told.get(target) or {}
-            if "heard" not in there or there.get("problem"):
+            if "heard" not in there or there.get("problem") or probe.get("port") != ports.get(family):
                 continue
             heard = [
                 each
@@ -87,7 +96,7 @@ def of(gathered: Mapping[str, Any], hosts: Sequence[Mapping[str, Any]]) -> dict[
             direction = {KEPT: "out", DROPPED: "in"}.get(state, "")
             of_other = addresses.get(other, {})
             rules = _for(at_host, direction, of_other.get(str(family)))
-            found[source, target, family] = Hop(source, target, family, state, rules)
+            found[source, target, family] = Hop(source, target, family, ports[family], state, rules)
     return found
 
 
@@ -107,15 +116,15 @@ def _for(told: Mapping[str, Any], direction: str, peer: str | None) -> tuple[Map
     )
 
 
-def said(hops: Sequence[Hop], ports: Sequence[int]) -> tuple[str, str]:
+def said(hops: Sequence[Hop]) -> tuple[str, str]:
     """Return what is seen of these directions and what to do about it; empty where nothing was found out."""
-    port = ", ".join(map(str, ports))
+    port = ", ".join(dict.fromkeys(str(hop.port) for hop in hops))
     seen = [text for text in _seen(hops, port) if text]
     if not hops:
         return "", ""
     if all(hop.state == PASSES for hop in hops):
         return f"UDP {port} gets through in both directions: something drops the tunnel's own packets", _INSIDE
-    remedies = [*dict.fromkeys(_remedies(hops, ports[0]))]
+    remedies = [*dict.fromkeys(_remedies(hops))]
     lost = [hop for hop in hops if hop.state == LOST]
     if lost:
         names = _some([f"from {hop.source} to {hop.target}" for hop in lost])
@@ -159,22 +168,27 @@ def _by(hops: Sequence[Hop]) -> str:
     return f"its firewall drops it ({'' if all(rule['sure'] for _text, rule in rules) else 'perhaps '}by {names})"
 
 
-def _remedies(hops: Sequence[Hop], port: int) -> Iterator[str]:
+def _remedies(hops: Sequence[Hop]) -> Iterator[str]:
     for name in dict.fromkeys(hop.at for hop in hops if hop.at):
         own = [hop for hop in hops if hop.at == name]
-        commands = list(dict.fromkeys(_command(hop, rule, port) for hop in own for rule in hop.rules))
+        commands = list(dict.fromkeys(_command(hop, rule) for hop in own for rule in hop.rules))
         if commands:
             yield f"On {name}: {'; '.join(commands[:SHOWN])}. {_KEEP}"
         else:
-            names = {"out" if hop.state == KEPT else "in" for hop in own}
-            words = [each[name].format(port=port, ip="ipv4") for name in sorted(names) for each in (_FIREWALLD, _UFW)]
-            yield f"On {name} let {port}/udp through, as with firewalld or ufw: {'; '.join(words)}."
+            wanted = sorted({("out" if hop.state == KEPT else "in", hop.port, hop.family) for hop in own})
+            words = [
+                each[way].format(port=port, ip=f"ipv{family}")
+                for way, port, family in wanted
+                for each in (_FIREWALLD, _UFW)
+            ]
+            ports = ", ".join(dict.fromkeys(f"{port}/udp" for _way, port, _family in wanted))
+            yield f"On {name} let {ports} through, as with firewalld or ufw: {'; '.join(dict.fromkeys(words))}."
 
 
-def _command(hop: Hop, rule: Mapping[str, Any], port: int) -> str:
+def _command(hop: Hop, rule: Mapping[str, Any]) -> str:
     """The command that lets the port through, in the words of who wrote the rule."""
     direction, program, chain = str(rule["direction"]), str(rule["program"]), str(rule["chain"])
-    ip = "ipv6" if hop.family == 6 else "ipv4"
+    ip, port = f"ipv{hop.family}", hop.port
     if program in ("firewalld", "ufw"):
         return (_FIREWALLD if program == "firewalld" else _UFW)[direction].format(port=port, ip=ip)
     if program == "nft":

@@ -103,7 +103,7 @@ def _facts(
         "ports": udp_ports.of(config),
         "config_reason": config_reason,
         "by_way": {(way["source"], way["target"], way["family"], way["layer"]): way for way in links},
-        "directions": directions.of(gathered, found),
+        "directions": directions.of(gathered, found, udp_ports.by_family(config)),
         "compared": {host["name"] for host in found if host["compared"]},
         "differing": {
             (host["name"], peer, family)

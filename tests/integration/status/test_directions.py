@@ -185,7 +185,7 @@ def asked(segment: _netns.Segment, family: int = 4) -> dict[tuple[str, str, int]
         assert stopped["rules_problem"] == ""
         told[name].update(heard=stopped["heard"], rules=stopped["rules"])
     public = [{"name": name, "public_ips": {str(family): addresses[name]}} for name in hosts]
-    return directions.of({"hosts": {name: {"udp": each} for name, each in told.items()}}, public)
+    return directions.of({"hosts": {name: {"udp": each} for name, each in told.items()}}, public, {family: PORT})
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -197,7 +197,7 @@ def test_the_direction_the_rule_and_the_command_that_opens_it(segment: _netns.Se
             host.shell(lines)
         hops = asked(segment)
         assert (hops["a", "b", 4].state, hops["b", "a", 4].state) == case.states, hops
-        seen, remedy = directions.said(list(hops.values()), [PORT])
+        seen, remedy = directions.said(list(hops.values()))
         assert re.search(case.seen, seen), seen
         said = re.search(case.remedy, remedy)
         assert said, remedy
@@ -221,7 +221,7 @@ def test_ipv6_has_directions_of_its_own(segment: _netns.Segment) -> None:
         )
         hops = asked(segment, 6)
         assert (hops["a", "b", 6].state, hops["b", "a", 6].state) == ("dropped", "kept"), hops
-        seen, remedy = directions.said(list(hops.values()), [PORT])
+        seen, remedy = directions.said(list(hops.values()))
         assert "by chain ip6 filter INPUT: udp dport 8472 drop" in seen, seen
         assert "by chain OUTPUT: -p udp -j DROP" in seen
         commands = [

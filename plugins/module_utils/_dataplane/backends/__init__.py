@@ -62,6 +62,15 @@ def wants_route_lookups(config: NetworkConfig) -> bool:
     return bool(config.backend.options.get("DirectRouting"))
 
 
+def underlay_families(config: NetworkConfig, own: Mapping[int, bytes], peer: Mapping[int, bytes]) -> tuple[int, ...]:
+    """The families over which packets for pods go between two nodes, by the public IPs that these have."""
+    enabled = [family for family, on in ((4, config.enable_ipv4), (6, config.enable_ipv6)) if on]
+    backend = config.backend
+    if backend.type == "wireguard" and len(enabled) > 1 and backend.options.get("Mode", "separate") != "separate":
+        enabled = [wireguard.endpoint_family(peer, own, backend.options["Mode"])]
+    return tuple(family for family in enabled if family in own and family in peer)
+
+
 def build(
     config: NetworkConfig, own: Node, peers: Sequence[Node], underlay: Underlay, on_link: Mapping[bytes, str]
 ) -> DataPlane:

@@ -121,15 +121,25 @@ def _single(peer: Node, own: Node, options: Mapping[str, Any]) -> list[Wireguard
 
 
 def _endpoint(peer: Node, own: Node, mode: str) -> Side | None:
-    if mode == "ipv4" or peer.ipv6 is None:
-        return peer.ipv4
-    if mode == "ipv6" or peer.ipv4 is None:
-        return peer.ipv6
-    if own.ipv4 is not None and not _is_private(peer.ipv4.public_ip):
-        return peer.ipv4
-    if own.ipv6 is not None and not _is_private(peer.ipv6.public_ip) and not _is_private(own.ipv6.public_ip):
-        return peer.ipv6
-    return peer.ipv4
+    return peer.ipv4 if endpoint_family(_public_ips(peer), _public_ips(own), mode) == 4 else peer.ipv6
+
+
+def _public_ips(node: Node) -> dict[int, bytes]:
+    return {family: side.public_ip for family, side in ((4, node.ipv4), (6, node.ipv6)) if side is not None}
+
+
+def endpoint_family(peer: Mapping[int, bytes], own: Mapping[int, bytes], mode: str) -> int:
+    """The family of the address that a peer's one tunnel for both families leads to, by the public IPs of both nodes.
+
+    The peer may have none of that family.
+    """
+    if mode == "ipv4" or 6 not in peer:
+        return 4
+    if mode == "ipv6" or 4 not in peer:
+        return 6
+    if 4 in own and not _is_private(peer[4]):
+        return 4
+    return 6 if 6 in own and not _is_private(peer[6]) and not _is_private(own[6]) else 4
 
 
 def _is_private(address: bytes) -> bool:

@@ -143,6 +143,24 @@ def test_ports_are_those_of_the_backend(config, ports):
     assert udp_ports.of(parse(config, check_ranges=False)) == ports
 
 
+@pytest.mark.parametrize(
+    ("backend", "enabled", "ports"),
+    [
+        ({"Type": "vxlan"}, {}, {4: 8472, 6: 8472}),
+        ({"Type": "vxlan"}, {"EnableIPv4": False}, {6: 8472}),
+        ({"Type": "wireguard"}, {}, {4: 51820, 6: 51821}),
+        ({"Type": "wireguard"}, {"EnableIPv4": False}, {6: 51821}),
+        ({"Type": "wireguard", "Mode": "auto", "ListenPort": 5}, {}, {4: 5, 6: 5}),
+        ({"Type": "host-gw"}, {}, {}),
+    ],
+)
+def test_each_family_has_its_port(backend, enabled, ports):
+    both = {"Network": "10.0.0.0/8", "EnableIPv6": True, "IPv6Network": "fd00::/48"}
+    config = parse({**both, "Backend": backend, **enabled}, check_ranges=False)
+    assert udp_ports.by_family(config) == ports
+    assert udp_ports.of(config) == list(dict.fromkeys(ports.values()))
+
+
 def test_containerd_3_names_its_directories(host):
     host("/etc/containerd/config.toml", CONTAINERD_3)
     host("/usr/bin/containerd")
@@ -321,6 +339,8 @@ def test_tcp_sockets_count_when_they_listen():
 def test_wrong_checksums_are_counted(host):
     host("/proc/net/snmp", "Udp: InDatagrams InCsumErrors MemErrors\nUdp: 5 7 0\nUdpLite: InCsumErrors\nUdpLite: 1\n")
     assert udp.checksum_errors(host.files) == 7
+    host("/proc/net/snmp6", "Udp6InErrors \t9\nUdp6InCsumErrors \t3\nUdpLite6InCsumErrors \t5\n")
+    assert udp.checksum_errors(host.files) == 10
     assert udp.checksum_errors(Files("/nowhere")) is None
 
 

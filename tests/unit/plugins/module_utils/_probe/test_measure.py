@@ -162,6 +162,12 @@ def test_a_complaint_names_the_mtu(complaint: str) -> None:
     assert way.sizes == [1280, 9216, 1420]
 
 
+def test_a_link_with_the_least_mtu_carries_that() -> None:
+    least = replace(SETTINGS, largest_up_to=1280)
+    assert measure.largest_packet(SIX, Path(6, 1280), least) == 1280
+    assert measure.largest_packet(SIX, Path(6, 1279), least) == 0
+
+
 class Bad:
     """A way that loses a share of the packets, carries no more than its MTU, says so to nobody, and has a delay."""
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.podnet.cni.plugins.module_utils._status import document
+from ansible_collections.podnet.cni.plugins.module_utils._probe import measure
+from ansible_collections.podnet.cni.plugins.module_utils._status import directions, document
 from ansible_collections.podnet.cni.tests.unit._gathered import measured, network
 from ansible_collections.podnet.cni.tests.unit.plugins.module_utils._status.test_document import build
 
@@ -63,6 +64,60 @@ def test_only_hosts_of_a_tunnel_that_fails_are_asked() -> None:
     assert [each["name"] for each in asked["node3"]["targets"]] == ["node1", "node2", "node4"]
     assert len(document.questions(blocked(40))["node3"]["targets"]) == 10
     assert document.questions(blocked(3, "ipip")) == {}, "it has no UDP port"
+
+
+def test_a_port_that_is_blocked_over_both_families() -> None:
+    """Each family is a target of its own, with a name of its own, and has its own directions."""
+
+    def answers(source: str, target: str, layer: str, _family: int, _size: int) -> bool:
+        return layer == "underlay" or "node3" not in (source, target)
+
+    gathered = measured(network(pods=False), answers)
+    asked = document.questions(gathered)
+    assert asked["node1"]["targets"] == [
+        {"name": "node3", "address": "198.18.0.4"},
+        {"name": "node3 over IPv6", "address": "fd00:18::3"},
+    ]
+    for own in asked.values():
+        measure.parse_targets(own["targets"])
+    heard = [
+        {"source": name, "family": family, "port": 8472, "arrived": 3, "passed": 3 if family == 4 else 0}
+        for name in ("node1", "node2")
+        for family in (4, 6)
+    ]
+    made = build(told(gathered, passes=BACK, node3={"heard": heard}))
+    seen = {each["seen"] for each in made["findings"] if each["id"] == "way.tunnel"}
+    assert len(seen) == 2
+    [over_ipv6] = [text for text in seen if text.startswith("over IPv6")]
+    assert "UDP 8472 from node1, node2 arrives at node3: its firewall drops it" in over_ipv6
+    [over_ipv4] = [text for text in seen if text.startswith("over IPv4")]
+    assert "something drops the tunnel's own packets" in over_ipv4
+    many = document.questions(measured(network(40, pods=False), answers))
+    assert len(many["node3"]["targets"]) == 20
+
+
+def test_the_port_of_the_other_family_tells_nothing() -> None:
+    config = {4: 51820, 6: 51821}
+    hosts = [{"name": name, "public_ips": {"4": f"198.18.0.{name}", "6": f"fd00:18::{name}"}} for name in "12"]
+    asked = [
+        {"target": target, "address": address, "port": port}
+        for target, address in (("2", "198.18.0.2"), ("2 over IPv6", "fd00:18::2"))
+        for port in config.values()
+    ]
+    heard = [
+        {"source": "1", "family": family, "port": port, "arrived": 1, "passed": 0 if port == config[family] else 1}
+        for family in (4, 6)
+        for port in config.values()
+    ]
+    entries = {"1": {"udp": {"asked": asked, "heard": []}}, "2": {"udp": {"heard": heard}}}
+    hops = directions.of({"hosts": entries}, hosts, config)
+    assert {key: (hop.port, hop.state) for key, hop in hops.items()} == {
+        ("1", "2", 4): (51820, "dropped"),
+        ("1", "2", 6): (51821, "dropped"),
+    }
+    seen, remedy = directions.said([hops["1", "2", 6]])
+    assert seen.startswith("UDP 51821 from 1 arrives at 2")
+    assert "let 51821/udp through" in remedy
 
 
 def test_nobody_could_be_asked() -> None:
