@@ -212,7 +212,10 @@ def test_the_rule_tells_them_apart(value: str, many: bool) -> None:
 def test_a_node_of_rke2_reaches_some_links_of_others_however_many_there_are() -> None:
     probe = read(ROOT / "roles" / "distribution_network" / "tasks" / "probe.yml")[0]
     names = [f"h{number}" for number in range(6)]
-    facts = [{"name": f"node-{name}", "pod_cidrs": [f"10.42.{number}.0/24"]} for number, name in enumerate(names)]
+    facts = [
+        {"name": f"node-{name}", "pod_cidrs": [f"10.42.{number}.0/24", f"fd00:42:{number}::/64"][: 2 if number else 1]}
+        for number, name in enumerate(names)
+    ]
     known = {
         "_distribution_network_objects": {
             "facts": {"nodes": [*facts, {"name": "other", "pod_cidrs": ["10.42.9.0/24"]}]}
@@ -226,4 +229,10 @@ def test_a_node_of_rke2_reaches_some_links_of_others_however_many_there_are() ->
     templar = Templar(loader=DataLoader(), variables=known)
     links = templar.template(known["_distribution_network_links"])
     share = measure.shares(links, 3)[templar.template(known["_distribution_network_first"])]
-    assert [each["address"] for each in share] == ["10.42.5.0", "10.42.0.0", "10.42.1.0"]
+    assert [(each["name"], each["address"]) for each in share] == [
+        ("10.42.5.0", "10.42.5.0"),
+        ("10.42.5.0 over IPv6", "fd00:42:5::"),
+        ("10.42.0.0", "10.42.0.0"),
+        ("10.42.1.0", "10.42.1.0"),
+        ("10.42.1.0 over IPv6", "fd00:42:1::"),
+    ]

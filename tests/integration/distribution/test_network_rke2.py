@@ -32,6 +32,10 @@ CONFIG = "/apis/helm.cattle.io/v1/namespaces/kube-system/helmchartconfigs/rke2-c
 CHART = CONFIG.replace("helmchartconfigs", "helmcharts")
 JOBS = "/apis/batch/v1/namespaces/kube-system/jobs"
 FOREIGN = "version: 1.10\nflannel:\n  iface: eth0\ncalico:\n  felixIptablesMarkMask: 0xffff0000\n"
+SHUT = (
+    "add table ip6 shut; add chain ip6 shut in { type filter hook input priority -300; }; "
+    "add rule ip6 shut in udp dport 8472 drop"
+)
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -105,7 +109,13 @@ class Cluster(Hosts):
                 f"ip address add 10.42.{number}.0/32 dev flannel.1\nip link set flannel.1 up\n"
                 f"ip neighbour add 10.42.{other}.0 lladdr {macs[other]} dev flannel.1 nud permanent\n"
                 f"bridge fdb add {macs[other]} dev flannel.1 dst 198.18.0.1{other}\n"
-                f"ip route add 10.42.{other}.0/24 via 10.42.{other}.0 dev flannel.1 onlink\n",
+                f"ip route add 10.42.{other}.0/24 via 10.42.{other}.0 dev flannel.1 onlink\n"
+                f"ip link add flannel-v6.1 address {macs[number]} mtu 1430 type vxlan id 1 dev eth0 dstport 8472 "
+                f"local fd00:18::{10 + number:x}\n"
+                f"ip address add fd00:42:{number}::/128 dev flannel-v6.1 nodad\nip link set flannel-v6.1 up\n"
+                f"ip neighbour add fd00:42:{other}:: lladdr {macs[other]} dev flannel-v6.1 nud permanent\n"
+                f"bridge fdb add {macs[other]} dev flannel-v6.1 dst fd00:18::{10 + other:x}\n"
+                f"ip route add fd00:42:{other}::/64 via fd00:42:{other}:: dev flannel-v6.1 onlink\n",
             )
             unit = "rke2-server" if number == 1 else "rke2-agent"
             files = {
@@ -168,7 +178,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             agents = Agents(server, "kube-system", list(made.names), name="rke2-canal")
             agents.behave = made.started
             agents.labels = {name: {"kubernetes.io/hostname": name} for name in made.names}
-            agents.pod_cidrs = {name: [f"10.42.{number}.0/24"] for number, name in enumerate(made.names, 1)}
+            agents.pod_cidrs = {
+                name: [f"10.42.{number}.0/24", f"fd00:42:{number}::/64"] for number, name in enumerate(made.names, 1)
+            }
             with agents:
                 for name in made.names:
                     status = {"nodeInfo": {"kubeletVersion": "v1.36.3+rke2r1", "operatingSystem": "linux"}}
@@ -204,8 +216,12 @@ def test_canals_mtu_with_all_other_values_kept_and_a_job_that_fails(cluster: Clu
     # As it is, by what flannel has announced and by packets between its links.
     says(cluster.change("--check", prove=True), "Nothing differs", "Not proved: check mode starts no pods")
     shown = cluster.change(prove=True)
-    says(shown, "take flannel.1 node1: flannel.1 to 1 range of pods;", "answered by 10.42.2.0", "answered by 10.42.1.0")
+    says(shown, "take flannel.1 node1: flannel-v6.1, flannel.1 to 2 ranges of pods; 10 of 10 packets")
+    says(shown, "answered by 10.42.2.0, 10.42.2.0 over IPv6", "answered by 10.42.1.0, 10.42.1.0 over IPv6")
     assert "changed=1" not in shown
+    cluster.inside("node2", "nft", SHUT)
+    says(cluster.change(code=2, prove=True), "node1: ", "loses 100 % to 10.42.2.0 over IPv6 (fd00:42:2::)")
+    cluster.inside("node2", "nft", "delete table ip6 shut")
     cluster.inside("node2", "ip", "route", "replace", "10.42.1.0/24", "dev", "eth0")
     says(cluster.change(code=2, prove=True), "node2: packets to 10.42.1.2 leave over eth0, not over flannel.1")
     cluster.inside("node2", "sh", "-c", "ip route replace 10.42.1.0/24 via 10.42.1.0 dev flannel.1 onlink")
