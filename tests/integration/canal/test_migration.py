@@ -95,6 +95,16 @@ def test_to_canal_and_back_with_interruptions(cluster: Cluster) -> None:
     assert cluster.writes(mark) == []
 
 
+def test_while_a_node_does_not_answer_the_cluster_stays_as_it_is(cluster: Cluster) -> None:
+    assert cluster.flannel().code == 0
+    away = {"ansible_connection": "{{ 'ssh' if inventory_hostname == 'node-2' else 'local' }}", "ansible_port": 1}
+    mark = cluster.server.audit_mark()
+    done = cluster.migrate("node-1,node-2", "-e", json.dumps({**away, "ansible_host": "127.0.0.1"}), to="canal")
+    assert done.failed_with("node-2 failed or did not answer, so the cluster was not changed.")
+    assert cluster.writes(mark) == []
+    assert cluster.daemonset("kube-flannel", "kube-flannel-ds") is not None
+
+
 class Node:
     """A CNI directory, and the entry point for nodes run on it."""
 
