@@ -86,7 +86,12 @@ def test_batches_a_host_that_fails_and_the_way_on(tmp_path: Path) -> None:
         hosts.command("node3", "sysctl", "-w", "net.ipv4.ip_forward=1")
 
         hosts.command("overlay", "nft", HOLE)
-        code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_overlay_probe_targets=[NOWHERE])
+        code, said = upgrade(hosts, overlay_network_config=network(1390))
+        assert code != 0
+        assert "Not well: host.udp_open" in said, said
+        assert not (tmp_path / "up" / "overlay-unfinished").exists(), "the checks look at both families"
+        given = {"upgrade_overlay_preflight": False, "upgrade_overlay_probe_targets": [NOWHERE]}
+        code, said = upgrade(hosts, overlay_network_config=network(1390), **given)
         hosts.command("overlay", "nft", "delete table ip6 hole")
         assert code != 0
         assert "node1 loses 100 % to fd00:10:244:" in said and "nowhere" in said, said
