@@ -16,6 +16,7 @@ from ansible_collections.podnet.cni.tests.integration._netns import Host
 from ansible_collections.podnet.cni.tests.integration.flanneld import _leases
 from ansible_collections.podnet.cni.tests.integration.flanneld._network import CONFIG, LAST, end, network, put, routes
 
+FIRST = ("10.60.98.0-24", LAST[1].replace("198.18.8.1", "198.18.8.2").replace(":08:01", ":08:02"))
 # A daemon that lives, has not programmed the next lease and repeats no request handles no event any more.
 _SILENCE = 15.0
 # On a busy machine one that lives may take longer; who hangs does so for ever.
@@ -38,12 +39,13 @@ class Victim:
         directory = self._directory / str(number)
         directory.mkdir(parents=True)
         prefix = f"/harm/{number}"
-        network(self._etcd, prefix, [])
+        network(self._etcd, prefix, [FIRST])
         host = self._free.get()
         daemon = _flanneld.Flanneld(host, self._etcd, prefix, directory, "--iptables-forward-rules=false")
         try:
             daemon.start()
-            daemon.wait("watching for new subnet leases")
+            # Its first look at all leases is over: what is written from here on comes to it as an event.
+            assert daemon.until(lambda: "10.60.98.0/24" in routes(host)), daemon.log()
             for key, value in (lease, LAST):
                 put(self._etcd, f"{prefix}/subnets/{key}", value)
             return self._effect(daemon)
@@ -76,7 +78,8 @@ def test_what_a_lease_does_to_a_running_flanneld_is_known(
     said = {name: "none" if each is None else each.kind for name, each in found.items()}
     patient = Victim(etcd, workers, tmp_path / "again", _LONG_SILENCE)
     for number, name in enumerate(leases, len(leases)):
-        if seen[name] == HANGS != said[name]:
+        # On a busy machine three at once are slow, so what is not as foretold is looked at once more by itself.
+        if seen[name] != said[name]:
             seen[name] = patient((number, leases[name]))
     assert seen == said
     assert {HANGS, STALLS, "none"} == set(seen.values())
