@@ -112,3 +112,19 @@ def test_the_roles_of_plays_that_one_host_ends_are_looked_at() -> None:
             if play.get("any_errors_fatal"):
                 found |= set(re.findall(r"podnet\.cni\.(\w+)", str(play)))
     assert {role for role in found if list(rescues_of(role))} == ENDED_BY_ONE
+
+
+def test_no_batch_follows_a_host_that_was_lost() -> None:
+    """any_errors_fatal ends the batch of a host that does not answer, not the play: each batch begins with a look."""
+    plays = [
+        (path.stem, play) for path in sorted(ROOT.glob("playbooks/*.yml")) for play in read(path) if "serial" in play
+    ]
+    assert {name for name, _play in plays} == ENDED_BY_ONE - {"upgrade_overlay"} | {"upgrade"}
+    for name, play in plays:
+        roles = [each["role"].rpartition(".")[2] for each in play.get("roles", [])]
+        tasks = play.get("tasks") or [task for role in roles for task in read(ROOT / f"roles/{role}/tasks/main.yml")]
+        variables = {key: each for role in roles for key, each in read(ROOT / f"roles/{role}/vars/main.yml").items()}
+        condition = tasks[0]["ansible.builtin.assert"]["that"]
+        lost = {**variables, **tasks[0].get("vars", {})}[condition.split()[0]]
+        assert condition.endswith(" | length == 0") and tasks[0]["run_once"], name
+        assert lost == "{{ ansible_play_hosts_all | difference(ansible_play_hosts) }}", name
