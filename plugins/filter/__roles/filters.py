@@ -106,29 +106,9 @@ def _network_status_saved() -> _Functions:
 
 
 def _paths() -> _Functions:
-    import os
+    from ansible_collections.podnet.cni.plugins.plugin_utils import _paths as paths
 
-    # Before ansible-core 2.19 what omits an option is a text with these first letters.
-    untouched = ("/", "~", "$", "__omit_place_holder__")
-
-    def absolute_path(path: Any) -> Any:
-        """A path, or a list of them, counted from the directory in which ansible-playbook was started. What begins with
-        C(~) or C($) is for the host to expand. What is undefined or omits an option stays.
-        """
-        if isinstance(path, list):
-            return [absolute_path(each) for each in path]
-        if not isinstance(path, str) or not path or path.startswith(untouched):
-            return path
-        directory = os.getcwd()
-        # The shell's name for it may lead through symbolic links; one that starts others elsewhere leaves a wrong one.
-        named = os.environ.get("PWD", "")
-        return os.path.join(named if os.path.isabs(named) and os.path.realpath(named) == directory else directory, path)
-
-    def absolute_kubeconfig(path: Any) -> Any:
-        """The same for a kubeconfig, which may be several files joined by colons."""
-        return ":".join(absolute_path(path.split(":"))) if isinstance(path, str) else path
-
-    return {"absolute_kubeconfig": absolute_kubeconfig, "absolute_path": absolute_path}
+    return {"absolute_kubeconfig": paths.absolute_kubeconfig, "absolute_path": paths.absolute_path}
 
 
 def _preflight() -> _Functions:
