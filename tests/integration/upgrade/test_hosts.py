@@ -135,6 +135,15 @@ def test_no_batch_follows_one_whose_host_does_not_answer_any_more(tmp_path: Path
             assert unfinished.exists(), "the next run continues"
         assert mtus(hosts) == [1340, 1350, 1350], "only the first host is done"
 
+        # In the middle of its batch: the other one of it goes back.
+        with hosts.away("node2", since=unfinished / "node2" / "backup.json"):
+            code, said = upgrade(hosts, overlay_network_config=network(1390))
+            assert code != 0
+            assert "The upgrade of node3 failed: another host of its batch failed." in said, said
+            assert "The upgrade is not done: node2, node3 failed or did not answer." in said, said
+            assert unfinished.exists(), "the next run continues"
+        assert mtus(hosts) == [1340, 1350, 1350], "only the first host is done"
+
         code, said = upgrade(hosts, overlay_network_config=network(1390), upgrade_overlay_serial=[1, 1, 1])
         assert code == 0, said
         assert mtus(hosts) == [1340, 1340, 1340]
